@@ -1,0 +1,51 @@
+/** One self-contained Avro container file on its way, and where it belongs. */
+export interface OutgoingMessage {
+  /** container_id where there is one, else agent_id: messages of one key stay in order. */
+  readonly key: string
+  readonly bytes: Uint8Array
+}
+
+/** A message as a consumer sees it; `offset` grows by one per message within topic and partition. */
+export interface IncomingMessage extends OutgoingMessage {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** When the message was published, in milliseconds since 1970. */
+  readonly timeMs: number
+}
+
+/** Where a group without a position begins: `{ timeMs }` is the first message at or after that time. */
+export type StartFrom = 'earliest' | 'latest' | { readonly timeMs: number }
+
+export interface Subscription {
+  /** Exact names, or a pattern that must match the whole name. A topic that appears later is read from its beginning. */
+  readonly topics: readonly string[] | RegExp
+  readonly group: string
+  readonly from: StartFrom
+  /** Partitions handled at once; the batches of one partition never overlap. */
+  readonly concurrency?: number
+}
+
+/** Resolves when the sink has answered; only then does the group's position move on. Rejecting leaves the position where it was. */
+export type OnBatch = (messages: readonly IncomingMessage[], signal: AbortSignal) => Promise<void>
+
+/** Messages not yet committed by the group, for one partition. */
+export interface PartitionLag {
+  readonly topic: string
+  readonly partition: number
+  readonly messages: number
+}
+
+/** Topics of messages with groups of readers: Kafka, or the embedded one. At least once. */
+export interface Bus {
+  readonly name: string
+  /** Connects or opens; waits (with back-off, telling what it waits for) until the bus is there or `signal` is aborted. */
+  open(signal: AbortSignal): Promise<void>
+  /** Resolves when the messages are durable in `topic`; rejects where they are not: nothing is then known of them. */
+  publish(topic: string, messages: readonly OutgoingMessage[]): Promise<void>
+  /** Feeds `onBatch` until `signal` is aborted; then lets running batches end, commits, leaves the group, and resolves. */
+  subscribe(subscription: Subscription, onBatch: OnBatch, signal: AbortSignal): Promise<void>
+  /** Of this process's subscription, from what it last saw; empty before its first look. */
+  lag(): readonly PartitionLag[]
+  close(): Promise<void>
+}

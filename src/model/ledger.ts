@@ -1,0 +1,33 @@
+/** Why a datapoint left the stream. There is no other way out than being forwarded. */
+export const dropReasons = [
+  'malformed',
+  'not_a_metric',
+  'container_limit',
+  'connection_limit',
+  'global_limit',
+  'collector_away',
+  'queue_full',
+  'too_large',
+  'not_finite',
+  'undecodable',
+  'filtered',
+  'rejected_by_sink',
+] as const
+
+export type DropReason = (typeof dropReasons)[number]
+
+/** A hop's account at one moment, in datapoints: received = forwarded + all of dropped + held. */
+export interface LedgerSnapshot {
+  readonly hop: string
+  readonly received: number
+  readonly forwarded: number
+  readonly dropped: Readonly<Partial<Record<DropReason, number>>>
+  readonly held: number
+}
+
+/** What is missing (positive) or too much (negative) in a hop's account; 0 where it is balanced. */
+export function imbalance({ received, forwarded, dropped, held }: LedgerSnapshot): number {
+  let droppedSum = 0
+  for (const count of Object.values(dropped)) droppedSum += count
+  return received - forwarded - droppedSum - held
+}

@@ -1,0 +1,41 @@
+import type { DropReason, LedgerSnapshot } from '../model/ledger.js'
+
+/**
+ * The account of one hop, from its first datapoint on. `held` is not worked out from the other numbers but asked
+ * from the parts that hold datapoints: only so can the balance show a mistake.
+ */
+export class Ledger {
+  readonly hop: string
+  /** Plain numbers, because the hot path adds to them per packet. */
+  received = 0
+  forwarded = 0
+  readonly #dropped = new Map<DropReason, number>()
+  readonly #holders = new Set<() => number>()
+
+  constructor(hop: string) {
+    this.hop = hop
+  }
+
+  drop(reason: DropReason, datapoints: number): void {
+    if (datapoints === 0) return
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + datapoints)
+  }
+
+  /** @param heldDatapoints how many datapoints a part keeps right now; call the returned function when it is gone */
+  addHolder(heldDatapoints: () => number): () => void {
+    this.#holders.add(heldDatapoints)
+    return () => this.#holders.delete(heldDatapoints)
+  }
+
+  snapshot(): LedgerSnapshot {
+    let held = 0
+    for (const heldDatapoints of this.#holders) held += heldDatapoints()
+    return {
+      hop: this.hop,
+      received: this.received,
+      forwarded: this.forwarded,
+      dropped: Object.fromEntries(this.#dropped),
+      held,
+    }
+  }
+}
