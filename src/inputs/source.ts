@@ -1,6 +1,10 @@
 import type { MetricList } from '../model/metric-list.js'
 
-/** Hands lists to the pipeline; settles when there is room for more. It never rejects: what is lost is counted behind it. */
+/**
+ * Hands lists to the pipeline. Settles when there is room for more or, for a source that keeps positions, when every
+ * sink has answered. What is lost is counted behind it; it rejects only where the process ends before the sinks have answered:
+ * then a position stays where it was.
+ */
 export type Emit = (lists: readonly MetricList[]) => Promise<void>
 
 /**

@@ -1,0 +1,124 @@
+import { countDatapoints, type MetricList } from '../model/metric-list.js'
+import type { Cancel, Clock } from '../platform/clock.js'
+
+/** When a batch is full. A limit that is absent never triggers; without any, every `add` leaves at once. */
+export interface BatchLimits {
+  readonly lists?: number
+  readonly datapoints?: number
+  readonly bytes?: number
+  /** How long the oldest list may wait. */
+  readonly ageMs?: number
+}
+
+/** What triggered a flush, for the log. */
+export type BatchTrigger = 'lists' | 'datapoints' | 'bytes' | 'age' | 'drain'
+
+/** Lists that leave together. `owners` are what the callers of `add` gave along, each once. */
+export interface Batch<Owner> {
+  readonly key: string
+  readonly lists: MetricList[]
+  readonly owners: Set<Owner>
+  datapoints: number
+  bytes: number
+  readonly cancelAge: Cancel | undefined
+}
+
+export interface Batcher<Owner> {
+  /** Adds lists; full batches leave before it returns. */
+  add(lists: readonly MetricList[], owner: Owner): void
+  /** Lets everything leave. */
+  flush(): void
+  /** What waits for a batch to fill, in datapoints. */
+  heldDatapoints(): number
+}
+
+/**
+ * Gathers lists by key until a batch has enough lists, datapoints or bytes, or its oldest list has waited long enough.
+ *
+ * @param keyOf lists of different keys never share a batch; one key for all unless given
+ * @param leave takes a batch that is complete; it must not throw
+ * @param join told once for each batch that an owner's lists are put into
+ */
+export function createBatcher<Owner>({
+  limits,
+  clock,
+  leave,
+  join = () => {},
+  keyOf = () => '',
+}: {
+  limits: BatchLimits
+  clock: Clock
+  leave: (batch: Batch<Owner>, trigger: BatchTrigger) => void
+  join?: (owner: Owner) => void
+  keyOf?: (list: MetricList) => string
+}): Batcher<Owner> {
+  const batches = new Map<string, Batch<Owner>>()
+
+  function open(key: string): Batch<Owner> {
+    const { ageMs } = limits
+    const cancelAge = ageMs === undefined || ageMs <= 0 ? undefined : clock.after(ageMs, () => close(batch, 'age'))
+    const batch: Batch<Owner> = { key, lists: [], owners: new Set(), datapoints: 0, bytes: 0, cancelAge }
+    batches.set(key, batch)
+    return batch
+  }
+
+  function close(batch: Batch<Owner>, trigger: BatchTrigger): void {
+    batch.cancelAge?.()
+    batches.delete(batch.key)
+    leave(batch, trigger)
+  }
+
+  return {
+    add(lists, owner) {
+      for (const list of lists) {
+        const key = keyOf(list)
+        const batch = batches.get(key) ?? open(key)
+        batch.lists.push(list)
+        if (!batch.owners.has(owner)) {
+          batch.owners.add(owner)
+          join(owner)
+        }
+        batch.datapoints += list.datapoints.count
+        batch.bytes += sizeOf(list)
+        const trigger = fullBy(batch, limits)
+        if (trigger !== undefined) close(batch, trigger)
+      }
+      if (waitsForNothing(limits)) this.flush()
+    },
+    flush() {
+      for (const batch of [...batches.values()]) close(batch, 'drain')
+    },
+    heldDatapoints() {
+      let held = 0
+      for (const batch of batches.values()) held += batch.datapoints
+      return held
+    },
+  }
+}
+
+function fullBy({ lists, datapoints, bytes }: Batch<unknown>, limits: BatchLimits): BatchTrigger | undefined {
+  if (limits.lists !== undefined && lists.length >= limits.lists) return 'lists'
+  if (limits.datapoints !== undefined && datapoints >= limits.datapoints) return 'datapoints'
+  if (limits.bytes !== undefined && bytes >= limits.bytes) return 'bytes'
+  return undefined
+}
+
+function waitsForNothing({ lists, datapoints, bytes, ageMs }: BatchLimits): boolean {
+  return (ageMs ?? 0) <= 0 && lists === undefined && datapoints === undefined && bytes === undefined
+}
+
+// A tag is two short strings with their headers; exact sizes would cost an encoding.
+const TAG_BYTES = 48
+const LIST_BYTES = 64
+
+/** About what a list takes on the wire and in memory, in bytes. */
+export function sizeOf(list: MetricList): number {
+  return LIST_BYTES + list.tags.length * TAG_BYTES + list.datapoints.bytes.length
+}
+
+/** `sizeOf` and datapoints of many lists. */
+export function measure(lists: readonly MetricList[]): { datapoints: number; bytes: number } {
+  let bytes = 0
+  for (const list of lists) bytes += sizeOf(list)
+  return { datapoints: countDatapoints(lists), bytes }
+}

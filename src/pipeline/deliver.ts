@@ -1,0 +1,317 @@
+import type { DropReason } from '../model/ledger.js'
+import { countDatapoints, type MetricList } from '../model/metric-list.js'
+import type { Drop, Sink, WriteResult } from '../outputs/sink.js'
+import type { Backoff } from '../platform/backoff.js'
+import type { Clock } from '../platform/clock.js'
+import { messageOf, StatsError } from '../platform/errors.js'
+import type { Ledger } from '../telemetry/ledger.js'
+import type { Log } from '../telemetry/log.js'
+import { type Batch, type BatchLimits, type BatchTrigger, createBatcher } from './batch.js'
+import { createReceipt, type Receipt } from './receipt.js'
+import { chainStages, type Stage } from './stage.js'
+
+export interface DeliveryOptions {
+  readonly sink: Sink
+  readonly ledger: Ledger
+  readonly log: Log
+  readonly clock: Clock
+  readonly backoff: Backoff
+  /** Gathers lists before they are written; absent: each `push` is a write. */
+  readonly batch?: { readonly limits: BatchLimits; readonly keyOf?: (list: MetricList) => string }
+  /** Done to a batch at each write, so that tags are as new as they can be. */
+  readonly through?: readonly Stage[]
+  /** False: the batch of this size is dropped as `global_limit`. */
+  readonly admit?: (bytes: number) => boolean
+  /** What may wait in memory. With `whenFull` wait, `push` waits; else the oldest batches go, counted as `dropReason`. */
+  readonly queue: {
+    readonly limitBytes: number
+    readonly whenFull: 'wait' | 'drop_oldest'
+    readonly dropReason: DropReason
+  }
+  /**
+   * When `push` settles. Queued: when there is room for more. Written: when the sink has answered for all of its lists; what
+   * has no answer when the process ends is given back (`push` rejects) and stays in the ledger as held.
+   */
+  readonly pushSettles?: 'when_queued' | 'when_written'
+  /** Several waiting batches may share one write up to this size; 0 (unless given): one batch, one write. */
+  readonly mergeBytes?: number
+  /** Told of every batch that leaves, such as for `Producing N MetricLists ...`. */
+  readonly onBatch?: (batch: { key: string; lists: number; bytes: number }, trigger: BatchTrigger) => void
+}
+
+/** Everything around a sink: gathers, queues, retries with back-off, counts. Sinks only report. */
+export interface Delivery {
+  readonly name: string
+  readonly ledger: Ledger
+  open(signal: AbortSignal): Promise<void>
+  /** Takes lists; see `pushSettles`. */
+  push(lists: readonly MetricList[]): Promise<void>
+  /** Rejects when the sink can never work again; else resolves after `drain`. */
+  readonly ended: Promise<void>
+  /**
+   * Writes what waits, until `deadline` is aborted; what is left then is dropped with the queue's reason or, with
+   * `pushSettles: 'when_written'`, given back.
+   */
+  drain(deadline: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+type QueuedBatch = Batch<Receipt>
+
+export function createDelivery(options: DeliveryOptions): Delivery {
+  return new QueuedDelivery(options)
+}
+
+class QueuedDelivery implements Delivery {
+  readonly name: string
+  readonly ledger: Ledger
+  readonly ended: Promise<void>
+  readonly #options: DeliveryOptions
+  readonly #stage: Stage
+  readonly #batcher
+  readonly #queue: QueuedBatch[] = []
+  readonly #stop = new AbortController()
+  #writing: QueuedBatch[] = []
+  #queuedBytes = 0
+  #heldDatapoints = 0
+  #roomWaiters: (() => void)[] = []
+  #wakeWriter: () => void = () => {}
+  #draining = false
+  #fail: (cause: unknown) => void = () => {}
+  #end: () => void = () => {}
+  #writer: Promise<void> = Promise.resolve()
+  #failure: { cause: unknown } | undefined
+  #failingSince: number | undefined
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+    this.name = options.sink.name
+    this.ledger = options.ledger
+    this.#stage = chainStages(options.through ?? [])
+    this.#batcher = createBatcher<Receipt>({
+      limits: options.batch?.limits ?? {},
+      ...(options.batch?.keyOf && { keyOf: options.batch.keyOf }),
+      clock: options.clock,
+      join: (receipt) => receipt.join(),
+      leave: (batch, trigger) => this.#enqueue(batch, trigger),
+    })
+    this.ended = new Promise((resolve, reject) => {
+      this.#end = resolve
+      this.#fail = reject
+    })
+    // Whoever does not look at `ended` learns of the failure by `push`.
+    this.ended.catch(() => {})
+    options.ledger.addHolder(() => this.#batcher.heldDatapoints() + this.#heldDatapoints)
+  }
+
+  async open(signal: AbortSignal): Promise<void> {
+    await this.#options.sink.open(signal)
+    this.#writer = this.#writeAll().then(
+      () => this.#end(),
+      (cause) => this.#giveUp(cause),
+    )
+  }
+
+  push(lists: readonly MetricList[]): Promise<void> {
+    if (this.#failure !== undefined) return this.#refuse(lists, this.#failure.cause)
+    const receipt = createReceipt()
+    this.#batcher.add(lists, receipt)
+    receipt.seal()
+    if (this.#givesBack) return receipt.settled
+    // Nobody looks at it: without this, a failure would end the process as an unhandled rejection.
+    receipt.settled.catch(() => {})
+    return this.#room()
+  }
+
+  #refuse(lists: readonly MetricList[], cause: unknown): Promise<void> {
+    if (this.#givesBack) return Promise.reject(cause)
+    this.ledger.drop(this.#options.queue.dropReason, countDatapoints(lists))
+    return roomNow
+  }
+
+  get #givesBack(): boolean {
+    return this.#options.pushSettles === 'when_written'
+  }
+
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#draining = true
+    this.#batcher.flush()
+    const stop = () => this.#stop.abort()
+    if (deadline.aborted) stop()
+    deadline.addEventListener('abort', stop, { once: true })
+    this.#wakeWriter()
+    await Promise.race([this.#writer, this.#graceAfter(deadline)])
+    deadline.removeEventListener('abort', stop)
+    this.#abandon()
+  }
+
+  /** A sink that does not heed its signal must not keep the process alive. */
+  async #graceAfter(deadline: AbortSignal): Promise<void> {
+    if (!deadline.aborted) await new Promise((resolve) => deadline.addEventListener('abort', resolve, { once: true }))
+    await this.#options.clock.sleep(SINK_GRACE_MS)
+  }
+
+  close(): Promise<void> {
+    return this.#options.sink.close()
+  }
+
+  #enqueue(batch: QueuedBatch, trigger: BatchTrigger): void {
+    const { admit, onBatch } = this.#options
+    if (admit?.(batch.bytes) === false) {
+      this.ledger.drop('global_limit', batch.datapoints)
+      for (const receipt of batch.owners) receipt.done()
+      return
+    }
+    onBatch?.({ key: batch.key, lists: batch.lists.length, bytes: batch.bytes }, trigger)
+    this.#queue.push(batch)
+    this.#queuedBytes += batch.bytes
+    this.#heldDatapoints += batch.datapoints
+    if (this.#options.queue.whenFull === 'drop_oldest') this.#dropOldest()
+    this.#wakeWriter()
+  }
+
+  #dropOldest(): void {
+    const { limitBytes, dropReason } = this.#options.queue
+    // The newest batch stays even where it alone is over the limit: a queue that keeps nothing could never send anything.
+    while (this.#queuedBytes > limitBytes && this.#queue.length > 1) {
+      const batch = this.#queue.shift() as QueuedBatch
+      this.#queuedBytes -= batch.bytes
+      this.ledger.drop(dropReason, batch.datapoints)
+      this.#settle(batch)
+    }
+  }
+
+  #room(): Promise<void> {
+    if (this.#options.queue.whenFull !== 'wait' || this.#queuedBytes < this.#options.queue.limitBytes) return roomNow
+    return new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  #wakeSources(): void {
+    if (this.#roomWaiters.length === 0 || this.#queuedBytes >= this.#options.queue.limitBytes) return
+    const waiters = this.#roomWaiters
+    this.#roomWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  async #writeAll(): Promise<void> {
+    for (;;) {
+      while (this.#queue.length === 0) {
+        if (this.#draining || this.#stop.signal.aborted) return
+        await new Promise<void>((resolve) => {
+          this.#wakeWriter = resolve
+        })
+      }
+      if (this.#stop.signal.aborted) return
+      if (!(await this.#writeUntilSettled(this.#takeNext()))) return
+    }
+  }
+
+  #takeNext(): QueuedBatch[] {
+    const mergeBytes = this.#options.mergeBytes ?? 0
+    let bytes = 0
+    let count = 0
+    do bytes += (this.#queue[count++] as QueuedBatch).bytes
+    while (count < this.#queue.length && bytes + (this.#queue[count] as QueuedBatch).bytes <= mergeBytes)
+    this.#queuedBytes -= bytes
+    this.#writing = this.#queue.splice(0, count)
+    return this.#writing
+  }
+
+  /** False where the deadline came first: the batches are back in the queue. */
+  async #writeUntilSettled(batches: QueuedBatch[]): Promise<boolean> {
+    for (;;) {
+      const lists = this.#stage(
+        batches.length === 1 ? (batches[0] as QueuedBatch).lists : batches.flatMap((b) => b.lists),
+      )
+      let result: WriteResult
+      try {
+        result = await this.#options.sink.write(lists, this.#stop.signal)
+      } catch (cause) {
+        this.#putBack(batches)
+        throw cause
+      }
+      if (result.status === 'sent') {
+        this.#account(batches, result.datapoints, result.dropped ?? [])
+        return true
+      }
+      if (this.#stop.signal.aborted) break
+      await this.#waitToRetry(result)
+      if (this.#stop.signal.aborted) break
+    }
+    this.#putBack(batches)
+    return false
+  }
+
+  #putBack(batches: QueuedBatch[]): void {
+    this.#writing = []
+    this.#queue.unshift(...batches)
+    for (const batch of batches) this.#queuedBytes += batch.bytes
+  }
+
+  #account(batches: QueuedBatch[], sent: number, dropped: readonly Drop[]): void {
+    if (this.#failingSince !== undefined) this.#tellRecovery(this.#failingSince)
+    this.#options.backoff.reset()
+    this.ledger.forwarded += sent
+    for (const { reason, datapoints, cause } of dropped) {
+      this.ledger.drop(reason, datapoints)
+      if (cause)
+        this.#options.log.error({ sink: this.name, reason, datapoints, cause: messageOf(cause) }, 'datapoints dropped')
+    }
+    this.#writing = []
+    for (const batch of batches) this.#settle(batch)
+    this.#wakeSources()
+  }
+
+  async #waitToRetry({ cause, afterMs }: { cause: Error; afterMs?: number }): Promise<void> {
+    const { backoff, clock, log } = this.#options
+    const waitMs = Math.max(afterMs ?? 0, backoff.nextMs())
+    this.#failingSince ??= clock.monotonicMs()
+    const waiting = {
+      sink: this.name,
+      cause: messageOf(cause),
+      retryInMs: Math.round(waitMs),
+      heldDatapoints: this.#heldDatapoints,
+    }
+    log.warn(waiting, `waiting for ${this.name}`)
+    await clock.sleep(waitMs, this.#stop.signal)
+  }
+
+  #tellRecovery(failingSinceMs: number): void {
+    const { clock, log } = this.#options
+    log.info(
+      { sink: this.name, awayMs: Math.round(clock.monotonicMs() - failingSinceMs) },
+      `${this.name} takes data again`,
+    )
+    this.#failingSince = undefined
+  }
+
+  #settle(batch: QueuedBatch): void {
+    this.#heldDatapoints -= batch.datapoints
+    for (const receipt of batch.owners) receipt.done()
+  }
+
+  /** The sink can never work: whoever waits is told, and the process is to end. */
+  #giveUp(cause: unknown): void {
+    this.#failure = { cause }
+    this.#stop.abort()
+    for (const batch of this.#queue) for (const receipt of batch.owners) receipt.fail(cause)
+    for (const resolve of this.#roomWaiters) resolve()
+    this.#roomWaiters = []
+    this.#fail(cause)
+  }
+
+  /** After the deadline: what still waits is given back to a source that keeps positions, else it is dropped. */
+  #abandon(): void {
+    const ended = new StatsError('DS_SHUTDOWN', `${this.name} did not answer before the process had to end.`)
+    for (const batch of [...this.#writing, ...this.#queue.splice(0)]) {
+      for (const receipt of batch.owners) receipt.fail(ended)
+      if (this.#givesBack) continue
+      this.#heldDatapoints -= batch.datapoints
+      this.ledger.drop(this.#options.queue.dropReason, batch.datapoints)
+    }
+    this.#queuedBytes = 0
+  }
+}
+
+const SINK_GRACE_MS = 1000
+const roomNow = Promise.resolve()
