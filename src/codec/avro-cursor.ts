@@ -1,0 +1,75 @@
+import { StatsError } from '../platform/errors.js'
+
+/** A long has 64 bits, so ten bytes of seven. */
+const longestLong = 10
+
+/**
+ * Walks Avro data that lies whole in memory. Every step is checked against `end`: data that lies about its sizes ends in a
+ * `StatsError` `DS_AVRO_MALFORMED`, which the readers of this folder turn into a fault; nothing is read behind `end`.
+ */
+export class AvroCursor {
+  bytes: Uint8Array
+  pos: number
+  end: number
+
+  constructor(bytes: Uint8Array, pos = 0, end = bytes.length) {
+    this.bytes = bytes
+    this.pos = pos
+    this.end = end
+  }
+
+  /** An int or a long; inexact above 2^53, where only lengths that are refused anyway and odd times live. */
+  readLong(): number {
+    if (this.pos >= this.end) malformed('ends inside a number')
+    const first = this.bytes[this.pos]!
+    if (first < 0x80) {
+      this.pos++
+      return (first >>> 1) ^ -(first & 1)
+    }
+    return this.#readWideLong()
+  }
+
+  skipLong(): void {
+    const { bytes, end } = this
+    const limit = Math.min(end, this.pos + longestLong)
+    let pos = this.pos
+    while (pos < limit && bytes[pos]! >= 0x80) pos++
+    if (pos >= limit) malformed(pos >= end ? 'ends inside a number' : 'holds a number of more than 64 bits')
+    this.pos = pos + 1
+  }
+
+  skip(byteCount: number): void {
+    if (byteCount > this.end - this.pos) malformed('ends inside a value')
+    this.pos += byteCount
+  }
+
+  /** The length of a string or of bytes, checked: so many bytes are there. */
+  readLength(): number {
+    const length = this.readLong()
+    if (length < 0) malformed('holds a negative length')
+    if (length > this.end - this.pos) malformed('holds a length that goes beyond its end')
+    return length
+  }
+
+  skipString(): void {
+    const length = this.readLength()
+    this.pos += length
+  }
+
+  #readWideLong(): number {
+    const { bytes } = this
+    const start = this.pos
+    this.skipLong()
+    let zigzag = 0
+    let scale = 1
+    for (let pos = start; pos < this.pos; pos++) {
+      zigzag += (bytes[pos]! & 0x7f) * scale
+      scale *= 0x80
+    }
+    return bytes[start]! & 1 ? -(zigzag + 1) / 2 : zigzag / 2
+  }
+}
+
+export function malformed(what: string): never {
+  throw new StatsError('DS_AVRO_MALFORMED', what)
+}

@@ -1,0 +1,92 @@
+import type { Datapoint, Datapoints } from '../model/metric-list.js'
+import { AvroCursor } from './avro-cursor.js'
+import { readUtf8 } from './utf8.js'
+import { longSize, writeLong } from './varint.js'
+
+/** The smallest datapoint: an empty name and a time of one byte each, and a double. */
+export const smallestDatapointBytes = 10
+
+const doubleView = new DataView(new ArrayBuffer(8))
+const doubleBytes = new Uint8Array(doubleView.buffer)
+
+/**
+ * Writes datapoints as items of the Avro array of `dcos.metrics.Datapoint`: name, time_ms, value, one behind the other.
+ *
+ * @param points `timeMs` is cut to whole milliseconds, since Avro's long has no fraction
+ */
+export function encodeDatapoints(points: Iterable<Datapoint>): Datapoints {
+  const all = Array.isArray(points) ? (points as readonly Datapoint[]) : [...points]
+  const nameSizes = all.map(({ name }) => Buffer.byteLength(name))
+  let size = 0
+  all.forEach(({ timeMs }, at) => {
+    const nameSize = nameSizes[at]!
+    size += longSize(nameSize) + nameSize + longSize(Math.trunc(timeMs)) + 8
+  })
+  const bytes = Buffer.allocUnsafe(size)
+  let pos = 0
+  all.forEach(({ name, timeMs, value }, at) => {
+    pos = writeLong(bytes, pos, nameSizes[at]!)
+    pos += bytes.write(name, pos)
+    pos = writeLong(bytes, pos, Math.trunc(timeMs))
+    pos = bytes.writeDoubleLE(value, pos)
+  })
+  return { count: all.length, bytes }
+}
+
+/**
+ * Reads datapoints one by one, without making objects of them.
+ *
+ * @param visit `timeMs` in milliseconds since 1970, exact up to 2^53
+ * @returns how many were visited: less than `count` where the bytes do not hold so many. That happens only where a sender's
+ *   array block lied about its count or its size; who visits counts the rest as `undecodable`. It never throws by itself.
+ */
+export function forEachDatapoint(
+  { count, bytes }: Datapoints,
+  visit: (name: string, timeMs: number, value: number) => void,
+): number {
+  const cursor = new DatapointCursor(bytes)
+  for (let visited = 0; visited < count; visited++) {
+    if (!cursor.next()) return visited
+    visit(readUtf8(bytes, cursor.nameStart, cursor.nameEnd), cursor.timeMs, readDouble(bytes, cursor.pos - 8))
+  }
+  return count
+}
+
+/** The datapoints as objects: for tests and for what is not in a hurry. */
+export function decodeDatapoints(datapoints: Datapoints): Datapoint[] {
+  const points: Datapoint[] = []
+  forEachDatapoint(datapoints, (name, timeMs, value) => points.push({ name, timeMs, value }))
+  return points
+}
+
+/** Moves behind one datapoint; throws `DS_AVRO_MALFORMED` where there is none. */
+export function skipDatapoint(cursor: AvroCursor): void {
+  cursor.skipString()
+  cursor.skipLong()
+  cursor.skip(8)
+}
+
+class DatapointCursor extends AvroCursor {
+  nameStart = 0
+  nameEnd = 0
+  timeMs = 0
+
+  /** Reads the next one's bounds and time, and stands behind it; false where there is none. */
+  next(): boolean {
+    try {
+      const nameSize = this.readLength()
+      this.nameStart = this.pos
+      this.nameEnd = this.pos += nameSize
+      this.timeMs = this.readLong()
+      this.skip(8)
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+function readDouble(bytes: Uint8Array, pos: number): number {
+  for (let at = 0; at < 8; at++) doubleBytes[at] = bytes[pos + at]!
+  return doubleView.getFloat64(0, true)
+}
