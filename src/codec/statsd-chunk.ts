@@ -1,0 +1,82 @@
+import type { MetricList } from '../model/metric-list.js'
+import { EncodedTime, type OpenList, Scratch } from './statsd-open-list.js'
+import type { StatsdSender } from './statsd-sender.js'
+
+/** A buffer that one list made larger than this is not kept for the next one. */
+const keptScratchBytes = 64 * 1024
+
+/** The datapoints of all sockets that leave together: what becomes one Avro block. */
+export class StatsdChunk {
+  /** Datapoints in it. */
+  count = 0
+  /** When the datapoints that are added were measured. */
+  readonly time = new EncodedTime()
+  readonly #limit: number
+  readonly #onFull: () => void
+  #senders: StatsdSender[] = []
+  readonly #spareScratches: Scratch[] = []
+
+  /**
+   * @param limit datapoints that make it full
+   * @param onFull is to `take` them
+   */
+  constructor({ limit, onFull }: { limit: number; onFull: () => void }) {
+    this.#limit = limit
+    this.#onFull = onFull
+  }
+
+  /** Adds one datapoint, whose name is `nameStart` to `nameEnd` of `source`. */
+  add(
+    sender: StatsdSender,
+    list: OpenList,
+    source: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+    value: number,
+  ): void {
+    if (list.count === 0) this.#open(sender, list)
+    list.write(source, nameStart, nameEnd, this.time, value)
+    this.count++
+    if (this.count >= this.#limit) this.#onFull()
+  }
+
+  /** What is in it, ordered by container id, the untagged list of a container before its tagged ones; then it is empty. */
+  take(): MetricList[] {
+    const senders = this.#senders.length > 1 ? this.#senders.sort(byContainerId) : this.#senders
+    const open = senders.flatMap(openListsOf)
+    const bytes = Buffer.allocUnsafe(open.reduce((sum, list) => sum + list.byteLength, 0))
+    let offset = 0
+    const lists = open.map((openList) => {
+      const { list, scratch } = openList.close(bytes, offset)
+      offset += list.datapoints.bytes.length
+      if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
+      return list
+    })
+    for (const sender of senders) forgetOpenLists(sender)
+    this.#senders = []
+    this.count = 0
+    return lists
+  }
+
+  #open(sender: StatsdSender, list: OpenList): void {
+    list.open(this.#spareScratches.pop() ?? new Scratch())
+    if (list !== sender.untagged) sender.openTagged.push(list)
+    if (sender.inChunk) return
+    sender.inChunk = true
+    this.#senders.push(sender)
+  }
+}
+
+function byContainerId(a: StatsdSender, b: StatsdSender): number {
+  if (a.containerId === b.containerId) return 0
+  return a.containerId < b.containerId ? -1 : 1
+}
+
+function openListsOf({ untagged, openTagged }: StatsdSender): readonly OpenList[] {
+  return untagged.count === 0 ? openTagged : [untagged, ...openTagged]
+}
+
+function forgetOpenLists(sender: StatsdSender): void {
+  sender.openTagged.length = 0
+  sender.inChunk = false
+}

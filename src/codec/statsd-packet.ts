@@ -1,0 +1,196 @@
+import { isUtf8 } from 'node:buffer'
+import type { StatsdChunk } from './statsd-chunk.js'
+import type { GaugeMemory } from './statsd-gauges.js'
+import { joinTagSections, MetricType, RowKind, StatsdLine, scanLine } from './statsd-line.js'
+import { parseNumber } from './statsd-number.js'
+import type { StatsdSender, TagSection } from './statsd-sender.js'
+
+const plus = 43
+const minus = 45
+const colon = 58
+
+/** How rows become datapoints, where the field has more than one habit. */
+export interface StatsdRules {
+  /** What becomes of a missing or corrupt value: it is stored as 0, or dropped. */
+  readonly malformed: 'zero' | 'drop'
+  /** Which types a sample rate scales up: counters and rows without a type, or all. */
+  readonly rateScaling: 'counters' | 'all'
+  readonly nameLimitBytes: number
+  readonly tagLimitBytes: number
+}
+
+export const defaultStatsdRules: StatsdRules = {
+  malformed: 'zero',
+  rateScaling: 'counters',
+  nameLimitBytes: 1024,
+  tagLimitBytes: 8192,
+}
+
+/** What was seen, since somebody set it to 0. The first four are datapoints, as the ledger counts them. */
+export class StatsdCounts {
+  received = 0
+  malformed = 0
+  notAMetric = 0
+  tooLarge = 0
+  rows = 0
+  malformedAsZero = 0
+  badRates = 0
+  unknownSections = 0
+  reservedTags = 0
+  /** Names and tag sections whose bytes were no UTF-8. */
+  invalidUtf8 = 0
+}
+
+/** What belongs to one packet beside its bytes. */
+export interface PacketContext {
+  readonly sender: StatsdSender
+  /** Given where changes of gauges are to be added up. */
+  readonly gauges: GaugeMemory | undefined
+  /** Is told every row, without its line end. */
+  readonly onRow: ((packet: Buffer, start: number, end: number) => void) | undefined
+}
+
+/**
+ * Reads packets into a chunk: every value of every row becomes a datapoint there, or is counted under the reason why not.
+ * Nothing a packet holds makes it throw.
+ */
+export class StatsdPacketReader {
+  readonly #chunk: StatsdChunk
+  readonly #counts: StatsdCounts
+  readonly #rules: StatsdRules
+  readonly #line = new StatsdLine()
+
+  constructor(chunk: StatsdChunk, counts: StatsdCounts, rules: StatsdRules) {
+    this.#chunk = chunk
+    this.#counts = counts
+    this.#rules = rules
+  }
+
+  /** @param timeMs when the packet was received: the time of all its datapoints that bring none of their own */
+  read(packet: Buffer, timeMs: number, context: PacketContext): void {
+    const line = this.#line
+    const { sender, onRow } = context
+    this.#chunk.time.set(timeMs)
+    for (let at = 0; at < packet.length; ) {
+      at = scanLine(packet, at, packet.length, line, sender.expected.bytes)
+      if (line.kind === RowKind.empty) continue
+      this.#counts.rows++
+      if (line.kind === RowKind.metric) this.#takeMetric(packet, timeMs, context)
+      else this.#takeOther()
+      if (onRow !== undefined) onRow(packet, line.start, line.end)
+    }
+  }
+
+  #takeOther(): void {
+    this.#counts.received++
+    this.#counts.notAMetric++
+  }
+
+  #takeMetric(packet: Buffer, timeMs: number, context: PacketContext): void {
+    const line = this.#line
+    if (line.badRates + line.unknownSections > 0) this.#countOddities()
+    const joinedTags = line.tagSections > 1 ? joinTagSections(packet, line) : undefined
+    const tagBytes = joinedTags?.length ?? line.tagsEnd - line.tagsStart
+    if (line.nameEnd - line.start > this.#rules.nameLimitBytes || tagBytes > this.#rules.tagLimitBytes) {
+      this.#counts.received += line.valueCount
+      this.#counts.tooLarge += line.valueCount
+      return
+    }
+    if (line.timeMs >= 0) this.#chunk.time.set(line.timeMs)
+    const section = this.#findSection(packet, joinedTags, context.sender)
+    if (line.nameBits > 127 && !isUtf8(packet.subarray(line.start, line.nameEnd))) {
+      this.#takeInvalidName(packet, section, context)
+    } else this.#addValues(packet, packet, line.start, line.nameEnd, section, context)
+    if (line.timeMs >= 0) this.#chunk.time.set(timeMs)
+  }
+
+  #countOddities(): void {
+    this.#counts.badRates += this.#line.badRates
+    this.#counts.unknownSections += this.#line.unknownSections
+  }
+
+  /** Undefined for a row without tags. */
+  #findSection(packet: Buffer, joinedTags: Buffer | undefined, sender: StatsdSender): TagSection | undefined {
+    const line = this.#line
+    if (line.tagSections === 0) return undefined
+    const section = line.tagsAsExpected
+      ? sender.takeExpected()
+      : joinedTags === undefined
+        ? sender.findSection(packet, line.tagsStart, line.tagsEnd)
+        : sender.findSection(joinedTags, 0, joinedTags.length)
+    if (section.reservedTags > 0) this.#counts.reservedTags += section.reservedTags
+    if (!section.validUtf8) this.#counts.invalidUtf8++
+    return section
+  }
+
+  /** An Avro string must be UTF-8: what is none becomes U+FFFD. */
+  #takeInvalidName(packet: Buffer, section: TagSection | undefined, context: PacketContext): void {
+    const name = Buffer.from(packet.toString('utf8', this.#line.start, this.#line.nameEnd))
+    this.#counts.invalidUtf8++
+    this.#addValues(packet, name, 0, name.length, section, context)
+  }
+
+  #addValues(
+    packet: Buffer,
+    name: Buffer,
+    nameStart: number,
+    nameEnd: number,
+    section: TagSection | undefined,
+    context: PacketContext,
+  ): void {
+    const line = this.#line
+    const list = section === undefined ? context.sender.untagged : section.list
+    let value = line.first.value
+    let valueStart = line.valuesStart
+    for (let left = line.valueCount; ; left--) {
+      this.#counts.received++
+      if (Number.isNaN(value) && this.#rules.malformed === 'drop') this.#counts.malformed++
+      else {
+        if (this.#isUnusual(value, context)) value = this.#settle(value, packet, valueStart, section, context)
+        this.#chunk.add(context.sender, list, name, nameStart, nameEnd, value)
+      }
+      if (left === 1) return
+      valueStart = this.#endOfValue(packet, valueStart) + 1
+      value = parseNumber(packet, valueStart, this.#endOfValue(packet, valueStart))
+    }
+  }
+
+  #endOfValue(packet: Buffer, start: number): number {
+    let at = start
+    while (at < this.#line.valuesEnd && packet[at] !== colon) at++
+    return at
+  }
+
+  /** Most values are stored as they came: only a rate, a gauge's change or no number at all needs a closer look. */
+  #isUnusual(value: number, { gauges }: PacketContext): boolean {
+    return this.#line.rate !== 1 || gauges !== undefined || Number.isNaN(value)
+  }
+
+  #settle(
+    value: number,
+    packet: Buffer,
+    valueStart: number,
+    section: TagSection | undefined,
+    { gauges }: PacketContext,
+  ): number {
+    const { rate, type } = this.#line
+    if (Number.isNaN(value)) {
+      this.#counts.malformedAsZero++
+      return 0
+    }
+    const counts = type === MetricType.counter || type === MetricType.none
+    const scaled = counts || this.#rules.rateScaling === 'all' ? value / rate : value
+    if (gauges === undefined || type !== MetricType.gauge) return scaled
+    const gauge = this.#gaugeKey(packet, section)
+    const sign = packet[valueStart]
+    if (sign === plus || sign === minus) return gauges.change(gauge, scaled)
+    gauges.set(gauge, scaled)
+    return scaled
+  }
+
+  /** A gauge is its name and its tags; a pipe can be in neither. */
+  #gaugeKey(packet: Buffer, section: TagSection | undefined): string {
+    const name = packet.toString('latin1', this.#line.start, this.#line.nameEnd)
+    return `${name}|${section?.bytes.toString('latin1') ?? ''}`
+  }
+}
