@@ -1,0 +1,92 @@
+import { checkCollector, collectorOptions } from '../options/collector.js'
+import { checkConsume, consumeOptions } from '../options/consume.js'
+import { emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
+import { kafkaOverridePrefix } from '../options/kafka.js'
+import { checkLocalStack, localStackOptions } from '../options/local-stack.js'
+import { checkStatsdProxy, statsdProxyOptions } from '../options/statsd-proxy.js'
+import { type AnyCommand, defineCommand } from './command.js'
+
+/** Every subcommand, in the order of the stream. */
+export const commands: readonly AnyCommand[] = [
+  defineCommand({
+    name: 'statsd-proxy',
+    summary: 'Gives every container a StatsD endpoint of its own and sends what comes in to the collector.',
+    examples: [
+      { line: 'statsd-proxy', does: 'Isolator API on 127.0.0.1:8127, an ephemeral port for each container' },
+      {
+        line: 'statsd-proxy --listen-port-mode range --listen-port-start 20000 --listen-port-end 20999',
+        does: 'Ports from a range that a firewall can name',
+      },
+      {
+        line: 'statsd-proxy --output-collector-enabled=false --output-statsd-enabled --output-statsd-host 127.0.0.1',
+        does: 'Annotated StatsD to a server on this machine',
+      },
+    ],
+    options: statsdProxyOptions,
+    check: checkStatsdProxy,
+    load: () => import('./statsd-proxy.js'),
+  }),
+  defineCommand({
+    name: 'collector',
+    summary: 'Gathers Avro streams and the local Mesos agent, adds tags, and writes to Kafka or the embedded bus.',
+    examples: [
+      { line: 'collector --kafka-brokers broker-0:9092,broker-1:9092', does: 'To a Kafka whose brokers are known' },
+      { line: 'collector --bus embedded --agent-polling=false', does: 'Without Kafka and without Mesos' },
+      { line: 'collector --config /etc/dcos-stats/collector.yaml', does: 'Options from a file' },
+    ],
+    options: collectorOptions,
+    check: checkCollector,
+    load: () => import('./collector.js'),
+  }),
+  defineCommand({
+    name: 'consume',
+    summary: 'Reads metrics from Kafka or the embedded bus and writes them to stdout, InfluxDB or Graphite.',
+    examples: [
+      { line: 'consume --bus embedded --from earliest', does: 'Everything on the embedded bus, an object a line' },
+      {
+        line: 'consume --sink influx --output-host influxdb --output-database dcos --kafka-brokers broker-0:9092',
+        does: 'From Kafka to InfluxDB',
+      },
+      { line: 'consume --sink graphite --output-host carbon --graphite-prefix dcos', does: 'To Graphite' },
+    ],
+    options: consumeOptions,
+    check: checkConsume,
+    variablePrefix: kafkaOverridePrefix,
+    load: () => import('./consume.js'),
+  }),
+  defineCommand({
+    name: 'emit statsd',
+    summary: 'Sends sample metrics by StatsD; also what `emit` alone does.',
+    examples: [
+      { line: 'emit statsd', does: 'Sixteen metrics a second to STATSD_UDP_HOST and STATSD_UDP_PORT' },
+      {
+        line: 'emit statsd --statsd-udp-host 127.0.0.1 --statsd-udp-port 8125 --rate 1000 --count 60000',
+        does: 'Numbered datapoints for a minute',
+      },
+    ],
+    options: emitStatsdOptions,
+    load: () => import('./emit-statsd.js'),
+  }),
+  defineCommand({
+    name: 'emit avro',
+    summary: 'Sends sample metrics as Avro to a collector.',
+    examples: [{ line: 'emit avro --endpoint 127.0.0.1:8124 --topic sample', does: 'A list a second' }],
+    options: emitAvroOptions,
+    load: () => import('./emit-avro.js'),
+  }),
+  defineCommand({
+    name: 'local-stack',
+    summary: 'Runs all of it in one process, with a simulated Mesos agent and containers, and prints the metrics.',
+    examples: [
+      { line: 'local-stack', does: 'Metrics on stdout, what happens on stderr; Ctrl-C ends it' },
+      { line: 'local-stack --duration 15 --format json', does: 'For 15 seconds' },
+      { line: 'local-stack --kafka-brokers 127.0.0.1:9092', does: 'Through a real Kafka' },
+    ],
+    options: localStackOptions,
+    check: checkLocalStack,
+    load: () => import('./local-stack.js'),
+  }),
+]
+
+/** What a group of commands does when its name stands alone: `emit` is `emit statsd`. */
+export const defaultCommands: Readonly<Record<string, string>> = { emit: 'emit statsd' }
