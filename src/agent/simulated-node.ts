@@ -49,6 +49,7 @@ interface ExecutorReply {
   id: string
   container: string
   tasks: TaskReply[]
+  [field: string]: unknown
 }
 interface FrameworkReply {
   id: string
@@ -268,5 +269,5 @@ function executorReply(added: AddedContainer, frameworkId: string, agentId: stri
     resources,
     ...labels,
     ...tasks,
-  } as ExecutorReply
+  }
 }
