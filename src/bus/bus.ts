@@ -24,6 +24,13 @@ export interface Subscription {
   readonly from: StartFrom
   /** Partitions handled at once; the batches of one partition never overlap. */
   readonly concurrency?: number
+  /**
+   * Reads from `from` on, whatever the group has read before, and leaves the group's positions and its other readers alone.
+   * What is read is shared with nobody.
+   */
+  readonly replay?: boolean
+  /** With `replay`: `subscribe` resolves when every message published before this time has been handled. Without: no end. */
+  readonly to?: { readonly timeMs: number }
 }
 
 /** Resolves when the sink has answered; only then does the group's position move on. Rejecting leaves the position where it was. */
