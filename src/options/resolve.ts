@@ -179,8 +179,10 @@ function missing(name: string, row: Option, origin: Origin = { from: 'default' }
 }
 
 function unreadable(name: string, row: Option, { texts, origin }: Given): Mistake {
-  const came = row.secret ? 'something else' : texts.map((text) => `"${abridged(text)}"`).join(', ')
-  return { text: `--${name}: expected ${expectation(row.kind)}, got ${came} from ${describeOrigin(origin)}.`, origin }
+  const came = row.secret ? 'something else (not shown)' : texts.map((text) => `"${abridged(text)}"`).join(', ')
+  const advice = origin.from === 'variable' ? 'Correct or unset it.' : 'Correct it.'
+  const text = `--${name}: expected ${expectation(row.kind)}, got ${came} from ${describeOrigin(origin)}. ${advice}`
+  return { text, origin }
 }
 
 function abridged(text: string): string {

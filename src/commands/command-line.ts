@@ -1,0 +1,164 @@
+import yargs, { type Argv } from 'yargs'
+import { renderOptions } from '../options/render.js'
+import type { FlagValue } from '../options/sources.js'
+import { didYouMean } from '../options/suggest.js'
+import type { AnyCommand, CommandText } from './command.js'
+import { commands, defaultCommands } from './index.js'
+
+/** What a command line asks for. */
+export type Invocation =
+  /** Something to read: help, the version, a completion script. */
+  | { readonly asks: 'text'; readonly text: string }
+  /** No command, or none that is known. */
+  | { readonly asks: 'misuse'; readonly text: string }
+  | {
+      readonly asks: 'command'
+      readonly command: AnyCommand
+      readonly flags: ReadonlyMap<string, readonly FlagValue[]>
+      readonly strays: readonly string[]
+      /** What stood behind `--`. */
+      readonly operands: readonly string[]
+    }
+
+interface Looks {
+  readonly version: string
+  /** Width of help in characters. */
+  readonly columns: number
+}
+
+type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string | number)[] }
+
+const exitCodes = [
+  'Exit codes:',
+  '  0      done, or stopped by SIGTERM or SIGINT and drained',
+  '  1      failure',
+  '  2      wrong usage: the command line',
+  '  69     a needed service refused, or is away for good',
+  '  78     wrong configuration: variables or the config file',
+  '  128+n  ended at once by a second signal n',
+].join('\n')
+
+/**
+ * Reads a command line, without the program's own two words in front.
+ * yargs finds the command, renders help and completion; flags come out as they were written, and
+ * `resolve` says what is wrong with them, all at once.
+ */
+export function readCommandLine(args: readonly string[], looks: Looks): Invocation {
+  let chosen: { readonly command: AnyCommand; readonly words: Words } | undefined
+  let output = ''
+  const program = createProgram(looks, (command, words) => {
+    chosen = { command, words }
+  })
+  const words = program.parse([...args], {}, (_error, _argv, text) => {
+    output = text
+  }) as Words
+
+  if (output !== '') return { asks: 'text', text: output }
+  if (chosen) return invocation(chosen.command, chosen.words)
+  return { asks: 'misuse', text: misuse(words._.map(String), program) }
+}
+
+function createProgram(looks: Looks, choose: (command: AnyCommand, words: Words) => void): Argv {
+  const program = yargs()
+    .scriptName('dcos-stats')
+    .usage(
+      '$0 <command> [options]\n\nMetrics from containers and Mesos agents to Kafka, stdout, InfluxDB and Graphite.',
+    )
+    .parserConfiguration({
+      'boolean-negation': true,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': true,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'populate--': true,
+      // The first collector took Go's flags: -name is --name.
+      'short-option-groups': false,
+    })
+    .locale('en')
+    .wrap(looks.columns)
+    .exitProcess(false)
+    .help()
+    .alias('help', 'h')
+    .version(looks.version)
+    .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodes}`)
+  for (const command of commands.filter(({ name }) => !name.includes(' ')))
+    addCommand(program, command, command.name, choose)
+  for (const [group, usual] of Object.entries(defaultCommands)) addGroup(program, group, usual, choose)
+  return program.completion('completion', 'Prints a script for shell completion (bash, zsh).')
+}
+
+function addCommand(
+  program: Argv,
+  command: AnyCommand,
+  words: string | string[],
+  choose: (command: AnyCommand, words: Words) => void,
+): void {
+  program.command(
+    words,
+    command.summary,
+    (builder) => describeCommand(builder, command),
+    (words) => choose(command, words as Words),
+  )
+}
+
+function addGroup(
+  program: Argv,
+  group: string,
+  usual: string,
+  choose: (command: AnyCommand, words: Words) => void,
+): void {
+  const members = commands.filter(({ name }) => name.startsWith(`${group} `))
+  const names = members.map(({ name }) => name.slice(group.length + 1))
+  program.command(group, `Sends sample metrics: ${names.join(' or ')}.`, (builder) => {
+    for (const member of members) {
+      const word = member.name.slice(group.length + 1)
+      addCommand(builder, member, member.name === usual ? [word, '$0'] : word, choose)
+    }
+    return builder
+  })
+}
+
+function describeCommand(builder: Argv, { name, summary, description, examples, options }: CommandText): Argv {
+  const intro = [`$0 ${name} [options]`, summary, ...(description === undefined ? [] : [description])]
+  const described = builder
+    // Forgets the group's usage where a group's usual command is described.
+    .usage(null as unknown as string)
+    .usage(intro.join('\n\n'))
+    .options(renderOptions(options))
+    .group(['help', 'version'], 'Common:')
+    .epilogue(`Each option is also a variable, named behind $, and a key of the --config file.\n\n${exitCodes}`)
+  for (const { line, does } of examples) described.example(`$0 ${line}`, does)
+  return described
+}
+
+function invocation(command: AnyCommand, words: Words): Invocation {
+  const { _, $0, '--': operands = [], help, h, version, ...flags } = words
+  const typed = _.map(String)
+  const named = command.name.split(' ')
+  const missed = named.findIndex((word, index) => typed[index] !== word)
+  const strays = typed.slice(missed === -1 ? named.length : missed)
+  // For `emit avr` yargs takes the group's usual command; the word was meant for another one.
+  if (missed !== -1 && strays[0] !== undefined) return { asks: 'misuse', text: noCommand(`${named[0]} ${strays[0]}`) }
+  return {
+    asks: 'command',
+    command,
+    flags: new Map(Object.entries(flags).map(([name, value]) => [name, [value].flat() as FlagValue[]])),
+    strays,
+    operands: (operands as readonly unknown[]).map(String),
+  }
+}
+
+function misuse([word]: readonly string[], program: Argv): string {
+  if (word !== undefined) return noCommand(word)
+  let help = ''
+  program.showHelp((text) => {
+    help = text
+  })
+  return help
+}
+
+function noCommand(typed: string): string {
+  const known = [...commands.map(({ name }) => name), ...Object.keys(defaultCommands), 'completion']
+  return `dcos-stats: "${typed}" is no command.${didYouMean(typed, known)} See 'dcos-stats --help'.`
+}

@@ -1,0 +1,35 @@
+import { collectorOptions } from './collector.js'
+import { consumeOptions } from './consume.js'
+import { emitAvroOptions, emitStatsdOptions } from './emit.js'
+import { kafkaOverridePrefix } from './kafka.js'
+import { localStackOptions } from './local-stack.js'
+import { renderMarkdown, renderVariables } from './render.js'
+import { statsdProxyOptions } from './statsd-proxy.js'
+
+/** What may stand between `<!-- options:<name> -->` and `<!-- /options -->`. */
+const tables: Readonly<Record<string, () => string>> = {
+  'statsd-proxy': () => renderMarkdown(statsdProxyOptions),
+  collector: () => renderMarkdown(collectorOptions),
+  consume: () => renderMarkdown(consumeOptions),
+  'emit-statsd': () => renderMarkdown(emitStatsdOptions),
+  'emit-avro': () => renderMarkdown(emitAvroOptions),
+  'local-stack': () => renderMarkdown(localStackOptions),
+  'kafka-override': () => renderVariables(consumeOptions, kafkaOverridePrefix),
+}
+
+/**
+ * A Markdown page with its option tables as the rows have them now; everything else stays.
+ * Throws where a marker names no table or is never closed.
+ */
+export function renderReadme(page: string): string {
+  return page.replace(
+    /<!-- options:([\w-]*) -->\n(?:((?:(?!<!-- options:)[\s\S])*?)(<!-- \/options -->))?/g,
+    (_marker, name: string, _old: string | undefined, close: string | undefined) => {
+      const table = Object.hasOwn(tables, name) ? tables[name] : undefined
+      if (table === undefined)
+        throw new Error(`No options of this name: ${name}. Known: ${Object.keys(tables).join(', ')}`)
+      if (close === undefined) throw new Error(`<!-- options:${name} --> has no <!-- /options -->`)
+      return `<!-- options:${name} -->\n${table()}\n${close}`
+    },
+  )
+}
