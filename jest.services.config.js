@@ -1,0 +1,10 @@
+/** Suites against real servers: Kafka (java and mvn needed, or KAFKA_BROKERS). They fail where a server cannot be had. */
+import config from './jest.config.js'
+
+export default {
+  ...config,
+  testMatch: ['<rootDir>/test/services/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
+  testTimeout: 180_000,
+  maxWorkers: 1,
+}

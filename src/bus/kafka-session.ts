@@ -1,0 +1,240 @@
+import type { Consumer, ConsumerGroupJoinEvent, EachBatchPayload } from 'kafkajs'
+import type { Clock } from '../platform/clock.js'
+import { StatsError } from '../platform/errors.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
+import type { OnBatch } from './bus.js'
+import type { KafkaAdmin } from './kafka-admin.js'
+import { handleBatch } from './kafka-batch.js'
+import type { KafkaClient } from './kafka-client.js'
+import type { LagBook } from './kafka-lag.js'
+import type { KafkaConsumerSettings } from './kafka-options.js'
+import { committedPositions, partitionKey, type StartPositions } from './kafka-positions.js'
+import { watchConsumer } from './kafka-watchdog.js'
+
+const disconnectMs = 5_000
+const lagPeriodMs = 15_000
+
+export interface SessionSetup {
+  readonly group: string
+  readonly topics: readonly string[]
+  readonly starts: StartPositions
+  readonly concurrency: number
+  readonly onBatch: OnBatch
+  readonly signal: AbortSignal
+  readonly settings: KafkaConsumerSettings
+  readonly metadataMaxAgeMs: number
+  readonly newClient: () => KafkaClient
+  readonly admin: KafkaAdmin
+  readonly lagBook: LagBook
+  /** Calls back when other topics are to be consumed; told `hurry` where the group already divides a new one. */
+  readonly watchTopics: (onChange: () => void) => { stop(): void; hurry(): void }
+  readonly clock: Clock
+  readonly random: () => number
+  readonly telemetry: Pick<Telemetry, 'log' | 'counters'>
+}
+
+export interface SessionEnd {
+  readonly reason: 'stopped' | 'topics-changed' | 'failed'
+  readonly error?: unknown
+  /** Whether it ever got as far as a place in the group. */
+  readonly joined: boolean
+}
+
+/**
+ * One kafkajs consumer for a fixed set of topics, from its connection to its end. Whatever changes or fails, a new session
+ * follows: kafkajs resolves topics once, and does not always survive what it survives on paper.
+ */
+export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
+  const { settings, signal, clock, telemetry, lagBook } = setup
+  const client = setup.newClient()
+  const consumer = createConsumer(client, setup)
+  const watchdogMs = settings.watchdogMs ?? 60_000
+  const ending = createEnding()
+  const running = createRunning()
+  let joined = false
+
+  const topicWatch = setup.watchTopics(() => ending.end({ reason: 'topics-changed' }))
+  const stopWatching = watchConsumer({
+    consumer,
+    limitMs: watchdogMs,
+    isBusy: () => running.count > 0,
+    onStuck: (reason) => fail(new StatsError('DS_BUS_STUCK', `the consumer is stuck: ${reason}`)),
+    clock,
+  })
+  const stopLagging = clock.every(lagPeriodMs, () => void checkLag())
+  const onAbort = () => ending.end({ reason: 'stopped' })
+  signal.addEventListener('abort', onAbort, { once: true })
+  consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
+  consumer.on(consumer.events.RECEIVED_UNSUBSCRIBED_TOPICS, () => topicWatch.hurry())
+  consumer.on(consumer.events.GROUP_JOIN, (event) => {
+    joined = true
+    onJoin(event)
+  })
+  // kafkajs steps over batches without messages by itself; the book has to know.
+  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { topic, partition, lastOffset } }) => {
+    lagBook.committed(topic, partition, BigInt(lastOffset) + 1n, clock.monotonicMs())
+  })
+
+  start().catch(fail)
+  const end = await ending.ended
+  await stop()
+  return { ...end, joined }
+
+  async function start(): Promise<void> {
+    await consumer.connect()
+    telemetry.counters.add('bus.sessions_opened')
+    await consumer.subscribe({ topics: [...setup.topics], fromBeginning: true })
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: setup.concurrency,
+      eachBatch: (payload) => running.during(() => onFetched(payload)),
+    })
+  }
+
+  function onFetched(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition, highWatermark } = payload.batch
+    return handleBatch(payload, {
+      onBatch: setup.onBatch,
+      signal,
+      maxBatchMessages: settings.maxBatchMessages ?? 1_000,
+      heartbeatIntervalMs: settings.heartbeatIntervalMs ?? 1_000,
+      commit: async (_payload, next) => {
+        await payload.commitOffsetsIfNecessary({
+          topics: [{ topic, partitions: [{ partition, offset: String(next) }] }],
+        })
+        lagBook.committed(topic, partition, next, clock.monotonicMs())
+        lagBook.seen(topic, partition, BigInt(highWatermark))
+      },
+      fail,
+      clock,
+      random: setup.random,
+      log: telemetry.log,
+    })
+  }
+
+  // Runs before the first fetch of the new generation, so what is paused here is not fetched too early.
+  function onJoin({ payload: { memberAssignment } }: ConsumerGroupJoinEvent): void {
+    const assigned = Object.entries(memberAssignment).flatMap(([topic, partitions]) =>
+      partitions.map((partition) => ({ topic, partition })),
+    )
+    lagBook.assign(assigned)
+    telemetry.log.info({ group: setup.group, partitions: assigned.length }, 'Kafka gave this consumer its partitions')
+    const fresh = assigned.filter(({ topic, partition }) => setup.starts.has(partitionKey(topic, partition)))
+    if (fresh.length > 0) consumer.pause(asPartitions(fresh))
+    takeStarts(consumer, fresh, setup).then(checkLag, fail)
+  }
+
+  // kafkajs can forget one partition and go on with the others.
+  async function checkLag(): Promise<void> {
+    await refreshLag(setup).catch(() => {})
+    const [forgotten] = running.count > 0 ? [] : lagBook.unmoved(clock.monotonicMs() - 3 * watchdogMs)
+    if (forgotten === undefined) return
+    const { topic, partition, messages } = forgotten
+    const what = `${messages} messages of topic ${topic}, partition ${partition}, are not fetched`
+    fail(new StatsError('DS_BUS_STUCK', `the consumer is stuck: ${what}`))
+  }
+
+  function fail(error: unknown): void {
+    ending.end({ reason: 'failed', error })
+  }
+
+  async function stop(): Promise<void> {
+    signal.removeEventListener('abort', onAbort)
+    topicWatch.stop()
+    stopWatching()
+    stopLagging()
+    const disconnected = consumer.disconnect().catch(() => {})
+    // A batch that is being written may take its time, kafkajs may not.
+    await Promise.race([disconnected, running.idle().then(() => clock.sleep(disconnectMs))])
+    client.kill()
+    await running.idle()
+    lagBook.assign([])
+    telemetry.counters.add('bus.sessions_closed')
+  }
+}
+
+function createConsumer({ kafka }: KafkaClient, { group, settings, metadataMaxAgeMs }: SessionSetup): Consumer {
+  return kafka.consumer({
+    groupId: group,
+    sessionTimeout: settings.sessionTimeoutMs ?? 10_000,
+    rebalanceTimeout: settings.rebalanceTimeoutMs ?? 60_000,
+    heartbeatInterval: settings.heartbeatIntervalMs ?? 1_000,
+    maxBytes: settings.maxBytes ?? 10 * 1024 * 1024,
+    maxBytesPerPartition: settings.maxBytesPerPartition ?? 1024 * 1024,
+    minBytes: settings.minBytes ?? 1,
+    maxWaitTimeInMs: settings.maxWaitMs ?? 500,
+    metadataMaxAge: metadataMaxAgeMs,
+    // Asking for a topic that is missing would create it.
+    allowAutoTopicCreation: false,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 30, restartOnFailure: async () => false },
+  })
+}
+
+interface Partition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** Gives the group its positions where `from` decides them and no member has stored one yet. */
+async function takeStarts(
+  consumer: Consumer,
+  fresh: readonly Partition[],
+  { admin, group, starts }: SessionSetup,
+): Promise<void> {
+  if (fresh.length === 0) return
+  const topics = [...new Set(fresh.map(({ topic }) => topic))]
+  const committed = await admin.ask((asked) => committedPositions(asked, group, topics))
+  const missing = fresh
+    .filter(({ topic, partition }) => !committed.has(partitionKey(topic, partition)))
+    .map((entry) => ({ ...entry, offset: String(starts.get(partitionKey(entry.topic, entry.partition))) }))
+  if (missing.length > 0) await consumer.commitOffsets(missing)
+  for (const start of missing) consumer.seek(start)
+  consumer.resume(asPartitions(fresh))
+}
+
+async function refreshLag({ admin, group, lagBook, clock }: SessionSetup): Promise<void> {
+  const assigned = lagBook.assigned()
+  const topics = [...new Set(assigned.map(({ topic }) => topic))]
+  const committed = await admin.ask((asked) => committedPositions(asked, group, topics))
+  const known = new Set(lagBook.read().map(({ topic, partition }) => partitionKey(topic, partition)))
+  for (const topic of topics) {
+    for (const { partition, high, low } of await admin.ask((asked) => asked.fetchTopicOffsets(topic))) {
+      const key = partitionKey(topic, partition)
+      const next = committed.get(key) ?? BigInt(low)
+      if (!known.has(key)) lagBook.committed(topic, partition, next, clock.monotonicMs())
+      lagBook.seen(topic, partition, BigInt(high))
+    }
+  }
+}
+
+function asPartitions(partitions: readonly Partition[]): { topic: string; partitions: number[] }[] {
+  return partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] }))
+}
+
+function createEnding() {
+  let end: (end: Omit<SessionEnd, 'joined'>) => void = () => {}
+  const ended = new Promise<Omit<SessionEnd, 'joined'>>((resolve) => {
+    end = resolve
+  })
+  return { ended, end }
+}
+
+/** Batches that are with `onBatch` right now. */
+function createRunning() {
+  const waiting: (() => void)[] = []
+  const running = {
+    count: 0,
+    async during<T>(work: () => Promise<T>): Promise<T> {
+      running.count += 1
+      try {
+        return await work()
+      } finally {
+        running.count -= 1
+        if (running.count === 0) for (const go of waiting.splice(0)) go()
+      }
+    },
+    idle: () => (running.count === 0 ? Promise.resolve() : new Promise<void>((go) => waiting.push(go))),
+  }
+  return running
+}
