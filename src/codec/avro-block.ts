@@ -3,12 +3,14 @@ import type { MetricList, Tag } from '../model/metric-list.js'
 import type { OcfCodec } from './avro-header.js'
 import { longSize, writeLong } from './varint.js'
 
-/** A list's tags are often those of the list before, or of a block ago: their encoding is made once an array. */
-const encodedTags = new WeakMap<readonly Tag[], Uint8Array>()
+interface EncodedHead {
+  readonly topic: string
+  /** Topic and tags, as they stand in front of the datapoints. */
+  readonly bytes: Uint8Array
+}
 
-/** Topics are few (framework ids), and endless only where a sender makes them up. */
-const encodedTopics = new Map<string, Uint8Array>()
-const rememberedTopics = 4096
+/** Lists come with the same tags again and again, and the same tags nearly always with the same topic. */
+const encodedHeads = new WeakMap<readonly Tag[], EncodedHead>()
 
 /**
  * One block of a container file: how many lists, their size, the lists, the sync marker. The datapoints are copied as
@@ -17,50 +19,41 @@ const rememberedTopics = 4096
  * @param syncMarker the one of the header before it
  */
 export function encodeOcfBlock(lists: readonly MetricList[], syncMarker: Uint8Array, codec: OcfCodec = 'null'): Buffer {
-  const topics: Uint8Array[] = new Array(lists.length)
-  const tags: Uint8Array[] = new Array(lists.length)
+  const heads: Uint8Array[] = new Array(lists.length)
   let size = 0
   for (let at = 0; at < lists.length; at++) {
     const list = lists[at]!
-    const topic = encodeTopic(list.topic)
-    const section = encodeTags(list.tags)
-    topics[at] = topic
-    tags[at] = section
-    size += topic.length + section.length + datapointsSize(list)
+    const head = encodeHead(list)
+    heads[at] = head
+    size += head.length + datapointsSize(list)
   }
-  if (codec === 'deflate') return deflateBlock(lists, topics, tags, size, syncMarker)
-  const headSize = longSize(lists.length) + longSize(size)
-  const block = Buffer.allocUnsafe(headSize + size + syncMarker.length)
+  if (codec === 'deflate') return deflateBlock(lists, heads, size, syncMarker)
+  const block = Buffer.allocUnsafe(longSize(lists.length) + longSize(size) + size + syncMarker.length)
   const start = writeLong(block, writeLong(block, 0, lists.length), size)
-  block.set(syncMarker, writeLists(block, start, lists, topics, tags))
+  block.set(syncMarker, writeLists(block, start, lists, heads))
   return block
 }
 
 function deflateBlock(
   lists: readonly MetricList[],
-  topics: readonly Uint8Array[],
-  tags: readonly Uint8Array[],
+  heads: readonly Uint8Array[],
   size: number,
   syncMarker: Uint8Array,
 ): Buffer {
   const plain = Buffer.allocUnsafe(size)
-  writeLists(plain, 0, lists, topics, tags)
+  writeLists(plain, 0, lists, heads)
   const packed = deflateRawSync(plain)
-  const head = Buffer.allocUnsafe(longSize(lists.length) + longSize(packed.length))
-  writeLong(head, writeLong(head, 0, lists.length), packed.length)
-  return Buffer.concat([head, packed, syncMarker])
+  return Buffer.concat([longBytes(lists.length), longBytes(packed.length), packed, syncMarker])
 }
 
 function writeLists(
   block: Uint8Array,
   pos: number,
   lists: readonly MetricList[],
-  topics: readonly Uint8Array[],
-  tags: readonly Uint8Array[],
+  heads: readonly Uint8Array[],
 ): number {
   for (let at = 0; at < lists.length; at++) {
-    pos = copy(topics[at]!, block, pos)
-    pos = copy(tags[at]!, block, pos)
+    pos = copy(heads[at]!, block, pos)
     pos = writeDatapoints(lists[at]!, block, pos)
   }
   return pos
@@ -85,21 +78,13 @@ function copy(from: Uint8Array, to: Uint8Array, pos: number): number {
   return pos + from.length
 }
 
-function encodeTopic(topic: string): Uint8Array {
-  const known = encodedTopics.get(topic)
-  if (known !== undefined) return known
-  if (encodedTopics.size >= rememberedTopics) encodedTopics.clear()
-  const bytes = encodeStrings([topic])
-  encodedTopics.set(topic, bytes)
-  return bytes
-}
-
-function encodeTags(tags: readonly Tag[]): Uint8Array {
-  const known = encodedTags.get(tags)
-  if (known !== undefined) return known
-  const items = encodeStrings(tags.flatMap(({ key, value }) => [key, value]))
-  const bytes = tags.length === 0 ? Buffer.from([0]) : Buffer.concat([longBytes(tags.length), items, longBytes(0)])
-  encodedTags.set(tags, bytes)
+function encodeHead({ topic, tags }: MetricList): Uint8Array {
+  const known = encodedHeads.get(tags)
+  if (known !== undefined && known.topic === topic) return known.bytes
+  const tagBytes = encodeStrings(tags.flatMap(({ key, value }) => [key, value]))
+  const section = tags.length === 0 ? longBytes(0) : Buffer.concat([longBytes(tags.length), tagBytes, longBytes(0)])
+  const bytes = Buffer.concat([encodeStrings([topic]), section])
+  encodedHeads.set(tags, { topic, bytes })
   return bytes
 }
 

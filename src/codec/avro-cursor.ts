@@ -8,12 +8,15 @@ const longestLong = 10
  * `StatsError` `DS_AVRO_MALFORMED`, which the readers of this folder turn into a fault; nothing is read behind `end`.
  */
 export class AvroCursor {
-  bytes: Uint8Array
+  readonly bytes: Uint8Array
+  /** The same bytes: compares and reads several at once, which indexing cannot. */
+  readonly view: DataView
   pos: number
   end: number
 
   constructor(bytes: Uint8Array, pos = 0, end = bytes.length) {
     this.bytes = bytes
+    this.view = viewOf(bytes)
     this.pos = pos
     this.end = end
   }
@@ -57,19 +60,24 @@ export class AvroCursor {
   }
 
   #readWideLong(): number {
-    const { bytes } = this
-    const start = this.pos
+    const { bytes, pos } = this
     this.skipLong()
-    let zigzag = 0
-    let scale = 1
-    for (let pos = start; pos < this.pos; pos++) {
-      zigzag += (bytes[pos]! & 0x7f) * scale
-      scale *= 0x80
-    }
-    return bytes[start]! & 1 ? -(zigzag + 1) / 2 : zigzag / 2
+    const lowEnd = Math.min(this.pos, pos + 4)
+    let low = 0
+    for (let at = pos; at < lowEnd; at++) low |= (bytes[at]! & 0x7f) << (7 * (at - pos))
+    if (lowEnd === this.pos) return (low >>> 1) ^ -(low & 1)
+    // Bit operations end at 32 bits: what is above goes into a double.
+    let high = 0
+    for (let at = this.pos - 1; at >= lowEnd; at--) high = high * 0x80 + (bytes[at]! & 0x7f)
+    const zigzag = low + high * 0x10000000
+    return low & 1 ? -(zigzag + 1) / 2 : zigzag / 2
   }
 }
 
 export function malformed(what: string): never {
   throw new StatsError('DS_AVRO_MALFORMED', what)
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }

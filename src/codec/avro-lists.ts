@@ -1,41 +1,10 @@
-import type { Datapoints, MetricList, Tag } from '../model/metric-list.js'
-import { AvroCursor, malformed } from './avro-cursor.js'
+import type { Datapoints, MetricList } from '../model/metric-list.js'
+import { type AvroCursor, malformed } from './avro-cursor.js'
+import { findHead, type Head, isHeadAt, isRemembered } from './avro-heads.js'
 import { skipDatapoint, smallestDatapointBytes } from './datapoints.js'
-import { GenerationCache } from './generation-cache.js'
-import { readUtf8 } from './utf8.js'
 
 /** Two empty strings. */
 const smallestTagBytes = 2
-
-/** Longer heads are read each time and not remembered. */
-const longestRememberedHead = 16 * 1024
-
-/**
- * A list's topic and tags as they stand in front of its datapoints. A sender's lists come with the same heads again and
- * again, so a head is decoded once and then recognised by its bytes.
- */
-interface Head {
-  readonly bytes: Uint8Array
-  readonly topic: string
-  readonly tags: readonly Tag[]
-  /** The head that came behind this one the last time: the first guess for the next time. */
-  next: Head | undefined
-}
-
-/**
- * Shared by all readers of the process: what is remembered changes nothing but how often the same object is handed out, and
- * a thousand connections together stay within the bounds.
- */
-const heads = new GenerationCache<number, Head>({
-  limit: 16 * 1024 * 1024,
-  weightOf: ({ bytes }) => bytes.length + 128,
-  // Without this, one remembered head could keep alive an endless chain of forgotten ones.
-  forget(head) {
-    head.next = undefined
-  },
-})
-
-const tagSections = new GenerationCache<string, readonly Tag[]>({ limit: 65_536, weightOf: () => 1 })
 
 const noDatapoints: Datapoints = { count: 0, bytes: new Uint8Array(0) }
 
@@ -56,65 +25,23 @@ export class ListReader {
 
   #readHead(cursor: AvroCursor): Head {
     const guess = this.#last?.next
-    if (guess !== undefined && isAt(guess.bytes, cursor.bytes, cursor.pos, cursor.end)) {
-      cursor.pos += guess.bytes.length
-      this.#last = guess
-      return guess
-    }
-    const head = findHead(cursor)
-    if (this.#last !== undefined) this.#last.next = head
-    this.#last = head.bytes.length > longestRememberedHead ? undefined : head
+    if (guess === undefined || !isHeadAt(guess, cursor)) return this.#lookUpHead(cursor)
+    cursor.pos += guess.length
+    this.#last = guess
+    return guess
+  }
+
+  #lookUpHead(cursor: AvroCursor): Head {
+    const start = cursor.pos
+    cursor.skipString()
+    const tagsStart = cursor.pos
+    skipTags(cursor)
+    const head = findHead(cursor, start, tagsStart)
+    const next = isRemembered(head) ? head : undefined
+    if (this.#last !== undefined) this.#last.next = next
+    this.#last = next
     return head
   }
-}
-
-function findHead(cursor: AvroCursor): Head {
-  const start = cursor.pos
-  cursor.skipString()
-  const tagsStart = cursor.pos
-  skipTags(cursor)
-  const hash = hashOf(cursor.bytes, start, cursor.pos)
-  const known = heads.get(hash)
-  if (known !== undefined && isAt(known.bytes, cursor.bytes, start, cursor.pos)) return known
-  const head = newHead(cursor.bytes, start, tagsStart, cursor.pos)
-  if (head.bytes.length <= longestRememberedHead) heads.set(hash, head)
-  return head
-}
-
-function newHead(bytes: Uint8Array, start: number, tagsStart: number, end: number): Head {
-  const own = bytes.slice(start, end)
-  const topic = new AvroCursor(own, 0, tagsStart - start)
-  return { bytes: own, topic: readString(topic), tags: internTags(own.subarray(tagsStart - start)), next: undefined }
-}
-
-/** The same bytes give the same array, whatever the topic. */
-function internTags(section: Uint8Array): readonly Tag[] {
-  if (section.length > longestRememberedHead) return readTags(section)
-  const key = Buffer.from(section.buffer, section.byteOffset, section.length).toString('latin1')
-  const known = tagSections.get(key)
-  if (known !== undefined) return known
-  const tags = readTags(section)
-  tagSections.set(key, tags)
-  return tags
-}
-
-function readTags(section: Uint8Array): readonly Tag[] {
-  const cursor = new AvroCursor(section)
-  const tags: Tag[] = []
-  for (let count = cursor.readLong(); count !== 0; count = cursor.readLong()) {
-    if (count < 0) cursor.skipLong()
-    for (let left = Math.abs(count); left > 0; left--) {
-      tags.push(Object.freeze({ key: readString(cursor), value: readString(cursor) }))
-    }
-  }
-  return Object.freeze(tags)
-}
-
-function readString(cursor: AvroCursor): string {
-  const length = cursor.readLength()
-  const start = cursor.pos
-  cursor.pos += length
-  return readUtf8(cursor.bytes, start, cursor.pos)
 }
 
 function skipTags(cursor: AvroCursor): void {
@@ -141,17 +68,17 @@ function readDatapoints(cursor: AvroCursor): Datapoints {
 }
 
 function readArrayBlock(cursor: AvroCursor, count: number): Datapoints {
-  const { bytes } = cursor
-  if (count < 0) {
-    const size = cursor.readLength()
-    const start = cursor.pos
-    cursor.pos = start + size
-    return { count: checkedCount(count, size, smallestDatapointBytes), bytes: bytes.subarray(start, cursor.pos) }
-  }
+  const size = count < 0 ? cursor.readLength() : undefined
   const start = cursor.pos
-  checkedCount(count, cursor.end - start, smallestDatapointBytes)
-  for (let left = count; left > 0; left--) skipDatapoint(cursor)
-  return { count, bytes: bytes.subarray(start, cursor.pos) }
+  const itemCount = checkedCount(count, size ?? cursor.end - start, smallestDatapointBytes)
+  if (size !== undefined) cursor.pos = start + size
+  else for (let left = itemCount; left > 0; left--) skipDatapoint(cursor)
+  return { count: itemCount, bytes: viewBytes(cursor, start) }
+}
+
+/** Half the time of Buffer's `subarray`, and one of these is made for every list. */
+function viewBytes({ bytes, pos }: AvroCursor, start: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, pos - start)
 }
 
 function joinBlocks(cursor: AvroCursor, first: Datapoints, secondCount: number): Datapoints {
@@ -167,17 +94,4 @@ function checkedCount(count: number, size: number, smallestItemBytes: number): n
   const itemCount = Math.abs(count)
   if (itemCount * smallestItemBytes > size) malformed('holds an array that says it has more items than fit into it')
   return itemCount
-}
-
-function isAt(known: Uint8Array, bytes: Uint8Array, pos: number, end: number): boolean {
-  const { length } = known
-  if (length > end - pos) return false
-  for (let at = 0; at < length; at++) if (known[at] !== bytes[pos + at]) return false
-  return true
-}
-
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = end - start
-  for (let pos = start; pos < end; pos++) hash = (Math.imul(hash, 0x01000193) ^ bytes[pos]!) | 0
-  return hash
 }

@@ -6,9 +6,6 @@ import { longSize, writeLong } from './varint.js'
 /** The smallest datapoint: an empty name and a time of one byte each, and a double. */
 export const smallestDatapointBytes = 10
 
-const doubleView = new DataView(new ArrayBuffer(8))
-const doubleBytes = new Uint8Array(doubleView.buffer)
-
 /**
  * Writes datapoints as items of the Avro array of `dcos.metrics.Datapoint`: name, time_ms, value, one behind the other.
  *
@@ -47,7 +44,8 @@ export function forEachDatapoint(
   const cursor = new DatapointCursor(bytes)
   for (let visited = 0; visited < count; visited++) {
     if (!cursor.next()) return visited
-    visit(readUtf8(bytes, cursor.nameStart, cursor.nameEnd), cursor.timeMs, readDouble(bytes, cursor.pos - 8))
+    const value = cursor.view.getFloat64(cursor.pos - 8, true)
+    visit(readUtf8(cursor.view, cursor.nameStart, cursor.nameLength), cursor.timeMs, value)
   }
   return count
 }
@@ -68,15 +66,15 @@ export function skipDatapoint(cursor: AvroCursor): void {
 
 class DatapointCursor extends AvroCursor {
   nameStart = 0
-  nameEnd = 0
+  nameLength = 0
   timeMs = 0
 
   /** Reads the next one's bounds and time, and stands behind it; false where there is none. */
   next(): boolean {
     try {
-      const nameSize = this.readLength()
+      this.nameLength = this.readLength()
       this.nameStart = this.pos
-      this.nameEnd = this.pos += nameSize
+      this.pos += this.nameLength
       this.timeMs = this.readLong()
       this.skip(8)
       return true
@@ -84,9 +82,4 @@ class DatapointCursor extends AvroCursor {
       return false
     }
   }
-}
-
-function readDouble(bytes: Uint8Array, pos: number): number {
-  for (let at = 0; at < 8; at++) doubleBytes[at] = bytes[pos + at]!
-  return doubleView.getFloat64(0, true)
 }

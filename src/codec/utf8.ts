@@ -1,43 +1,43 @@
+import { hashBytes, sameBytes } from './byte-compare.js'
+
 /**
  * Strings out of bytes, for text that comes again and again (names of datapoints, keys and values of tags): the same
  * bytes usually give the same string object, so that most reads make nothing new.
  */
 
 const slotCount = 8192
-/** Longer text is decoded each time: it is rare, and a full table stays below 8192 x (64 bytes + a string). */
-const longestRemembered = 64
+/** Longer text is decoded each time: it is rare, and so the table stays at half a megabyte and 8192 strings. */
+const slotBytes = 64
 
-interface Slot {
-  readonly bytes: Uint8Array
-  readonly text: string
+const texts: (string | undefined)[] = new Array(slotCount).fill(undefined)
+const lengths = new Uint8Array(slotCount)
+const contents = new Uint8Array(slotCount * slotBytes)
+const contentsView = new DataView(contents.buffer)
+
+/** The text of `length` bytes of `view`. What is not UTF-8 becomes U+FFFD, as everywhere in Node. */
+export function readUtf8(view: DataView, start: number, length: number): string {
+  if (length === 0) return ''
+  if (length > slotBytes) return decode(view, start, length)
+  const slot = hashBytes(view, start, length) & (slotCount - 1)
+  const text = texts[slot]
+  if (
+    text !== undefined &&
+    lengths[slot] === length &&
+    sameBytes(contentsView, slot * slotBytes, view, start, length)
+  ) {
+    return text
+  }
+  return remember(slot, view, start, length)
 }
 
-const slots: (Slot | undefined)[] = new Array(slotCount).fill(undefined)
-
-/** The text of `bytes[start, end)`. What is not UTF-8 becomes U+FFFD, as everywhere in Node. */
-export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
-  if (start === end) return ''
-  if (end - start > longestRemembered) return decode(bytes, start, end)
-  const index = slotOf(bytes, start, end)
-  const slot = slots[index]
-  if (slot !== undefined && holds(slot.bytes, bytes, start, end)) return slot.text
-  const text = decode(bytes, start, end)
-  slots[index] = { bytes: bytes.slice(start, end), text }
+function remember(slot: number, view: DataView, start: number, length: number): string {
+  const text = decode(view, start, length)
+  contents.set(new Uint8Array(view.buffer, view.byteOffset + start, length), slot * slotBytes)
+  lengths[slot] = length
+  texts[slot] = text
   return text
 }
 
-function slotOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = end - start
-  for (let pos = start; pos < end; pos++) hash = (Math.imul(hash, 31) + bytes[pos]!) | 0
-  return (hash ^ (hash >>> 13)) & (slotCount - 1)
-}
-
-function holds(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (known.length !== end - start) return false
-  for (let at = 0; at < known.length; at++) if (known[at] !== bytes[start + at]) return false
-  return true
-}
-
-function decode(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
+function decode(view: DataView, start: number, length: number): string {
+  return Buffer.from(view.buffer, view.byteOffset + start, length).toString('utf8')
 }
