@@ -22,14 +22,19 @@ const tables: Readonly<Record<string, () => string>> = {
  * Throws where a marker names no table or is never closed.
  */
 export function renderReadme(page: string): string {
+  const closed = /<!-- options:([\w-]+) -->(?:(?!<!-- options:)[\s\S])*?<!-- \/options -->/g
+  const opened = page.match(/<!-- options:/g) ?? []
+  if (opened.length !== (page.match(closed) ?? []).length)
+    throw new Error('An options marker is misspelt or never closed')
   return page.replace(
-    /<!-- options:([\w-]*) -->\n(?:((?:(?!<!-- options:)[\s\S])*?)(<!-- \/options -->))?/g,
-    (_marker, name: string, _old: string | undefined, close: string | undefined) => {
-      const table = Object.hasOwn(tables, name) ? tables[name] : undefined
-      if (table === undefined)
-        throw new Error(`No options of this name: ${name}. Known: ${Object.keys(tables).join(', ')}`)
-      if (close === undefined) throw new Error(`<!-- options:${name} --> has no <!-- /options -->`)
-      return `<!-- options:${name} -->\n${table()}\n${close}`
-    },
+    closed,
+    (_old, name: string) => `<!-- options:${name} -->\n\n${tableOf(name)}\n\n<!-- /options -->`,
   )
+}
+
+function tableOf(name: string): string {
+  const render = Object.hasOwn(tables, name) ? tables[name] : undefined
+  if (render === undefined)
+    throw new Error(`No options of this name: ${name}. Known: ${Object.keys(tables).join(', ')}`)
+  return render()
 }
