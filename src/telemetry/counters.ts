@@ -49,10 +49,19 @@ export class Counters {
     return () => this.#refreshers.delete(refresh)
   }
 
+  /** Everything, after it has been brought up to date. */
   *read(): Generator<Reading> {
+    this.refresh()
+    for (const id of this.#cells.keys()) yield* this.readingsOf(id)
+  }
+
+  /** One metric with all its labels, as it stands. */
+  *readingsOf(id: MetricId): Generator<Reading> {
+    for (const [label, { value }] of this.#cells.get(id) ?? []) yield { id, row: catalog[id], label, value }
+  }
+
+  /** Brings the cells up to date that are costly to keep so. */
+  refresh(): void {
     for (const refresh of this.#refreshers) refresh()
-    for (const [id, labels] of this.#cells) {
-      for (const [label, cell] of labels) yield { id, row: catalog[id], label, value: cell.value }
-    }
   }
 }

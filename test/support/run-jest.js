@@ -4,8 +4,10 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 const jest = join(dirname(createRequire(import.meta.url).resolve('jest/package.json')), 'bin', 'jest.js')
+// A test that failed may leave a socket open; the run must end all the same.
+const options = ['--forceExit']
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
-const child = spawn(process.execPath, [...flags, jest, ...process.argv.slice(2)], { stdio: 'inherit' })
+const child = spawn(process.execPath, [...flags, jest, ...options, ...process.argv.slice(2)], { stdio: 'inherit' })
 child.on('exit', (code, signal) => {
   process.exitCode = code ?? (signal ? 1 : 0)
 })

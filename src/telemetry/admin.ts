@@ -1,0 +1,126 @@
+import { timingSafeEqual } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { messageOf, StatsError } from '../platform/errors.js'
+import { isLoopback } from '../platform/hosts.js'
+import type { Counters } from './counters.js'
+import type { Ledger } from './ledger.js'
+import { createMetricsPage } from './prometheus.js'
+import type { Readiness } from './readiness.js'
+
+export interface AdminOptions {
+  readonly host: string
+  /** 0 lets the kernel choose. */
+  readonly port: number
+  /** Required for an address that is not loopback; asked for as `Authorization: Bearer <token>`. */
+  readonly token?: string
+  readonly counters: Counters
+  readonly ledgers: readonly Ledger[]
+  readonly readiness: Readiness
+}
+
+export interface AdminServer {
+  readonly address: { readonly host: string; readonly port: number }
+  close(): Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/**
+ * Serves /metrics (Prometheus), /health (the process lives), /ready (parts and reasons) and /ledger (every hop's account) as
+ * one small HTTP server.
+ *
+ * A request whose Host is neither the address that was bound nor a loopback name is refused, so that no web page can reach it
+ * by a name of its own (DNS rebinding).
+ *
+ * @throws StatsError `DS_ADMIN_LISTEN` (exit 69) where the address cannot be bound
+ */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { host, port } = options
+  const metrics = createMetricsPage(options)
+  const routes: Record<string, () => Answer | Promise<Answer>> = {
+    '/health': () => json(200, { status: 'ok' }),
+    '/ready': () => json(options.readiness.snapshot().ready ? 200 : 503, options.readiness.snapshot()),
+    '/ledger': () =>
+      json(
+        200,
+        options.ledgers.map((ledger) => ledger.snapshot()),
+      ),
+    '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.render() }),
+  }
+  const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, (request, response) => {
+    void answer(request, options, routes).then((reply) => send(response, request.method, reply))
+  })
+  await listen(server, host, port)
+  const bound = server.address() as { port: number }
+  return { address: { host, port: bound.port }, close: () => close(server) }
+}
+
+async function answer(
+  request: IncomingMessage,
+  { host, token, counters }: AdminOptions,
+  routes: Record<string, () => Answer | Promise<Answer>>,
+): Promise<Answer> {
+  if (!isOwnHost(request.headers.host ?? '', host)) {
+    counters.add('admin.requests_refused')
+    return text(403, 'The Host header must name the address that --admin-listen gives.')
+  }
+  if (token !== undefined && !hasToken(request, token)) {
+    counters.add('admin.requests_refused')
+    return text(401, 'Expected `Authorization: Bearer <token>` with the token of --admin-token-file.')
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Only GET is answered here.')
+  const route = routes[(request.url ?? '').split('?')[0] ?? '']
+  if (route === undefined) return text(404, `Nothing here. There is ${Object.keys(routes).join(', ')}.`)
+  try {
+    return await route()
+  } catch (cause) {
+    return text(500, messageOf(cause))
+  }
+}
+
+function isOwnHost(header: string, boundHost: string): boolean {
+  const name = header.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  return name === boundHost || isLoopback(name)
+}
+
+function hasToken(request: IncomingMessage, token: string): boolean {
+  const given = Buffer.from(request.headers.authorization ?? '')
+  const expected = Buffer.from(`Bearer ${token}`)
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` }
+}
+
+function text(status: number, body: string): Answer {
+  return { status, type: 'text/plain; charset=utf-8', body: `${body}\n` }
+}
+
+function send(response: ServerResponse, method: string | undefined, { status, type, body }: Answer): void {
+  const headers = {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'x-content-type-options': 'nosniff',
+  }
+  response.writeHead(status, headers).end(method === 'HEAD' ? undefined : body)
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const message = `Cannot serve --admin-listen on ${host}:${port}: ${messageOf(cause)}. Give a free port or leave it out.`
+      reject(new StatsError('DS_ADMIN_LISTEN', message, { cause, exitCode: 69 }))
+    })
+    server.listen({ host, port, exclusive: true }, resolve)
+  })
+}
+
+function close(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((resolve) => server.close(() => resolve()))
+}

@@ -1,0 +1,44 @@
+import { imbalance, type LedgerSnapshot } from '../model/ledger.js'
+import type { Clock } from '../platform/clock.js'
+import type { Ledger } from './ledger.js'
+import type { Log } from './log.js'
+
+/** One JSON object a hop, as /ledger and the last lines of every daemon have it. */
+export function logLedgers(log: Log, ledgers: readonly Ledger[], message: string): void {
+  for (const ledger of ledgers) {
+    const snapshot = ledger.snapshot()
+    const missing = imbalance(snapshot)
+    if (missing === 0) log.info(snapshot, message)
+    else log.error({ ...snapshot, missing }, `${message}: ${missing} datapoints are missing without a reason`)
+  }
+}
+
+/** Logs the ledgers each period while something moves. Returns a function that stops it. */
+export function reportLedgers(options: {
+  log: Log
+  ledgers: readonly Ledger[]
+  clock: Clock
+  periodMs: number
+}): () => void {
+  let lastReceived = 0
+  return options.clock.every(options.periodMs, () => {
+    const received = options.ledgers.reduce((sum, ledger) => sum + ledger.received, 0)
+    if (received !== lastReceived) logLedgers(options.log, options.ledgers, 'so far')
+    lastReceived = received
+  })
+}
+
+/** The ledgers as a table for a terminal: a row a hop, and the word `balanced` or what is missing. */
+export function renderLedgers(snapshots: readonly LedgerSnapshot[]): string {
+  const rows = snapshots.map((snapshot) => {
+    const dropped = Object.entries(snapshot.dropped).map(([reason, count]) => `${count} ${reason}`)
+    const missing = imbalance(snapshot)
+    const { hop, received, forwarded, held } = snapshot
+    const verdict = missing === 0 ? 'balanced' : `${missing} MISSING`
+    return [hop, String(received), String(forwarded), dropped.join(', ') || '0', String(held), verdict]
+  })
+  const table = [['hop', 'received', 'forwarded', 'dropped', 'held', ''], ...rows]
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
+  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return `${table.map((row) => line(row).trimEnd()).join('\n')}\n`
+}
