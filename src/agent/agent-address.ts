@@ -83,7 +83,7 @@ async function askIp(command: string, counters: Counters): Promise<string> {
     counters.add('collector.agent_poll.ip_lookup_failures')
     const cannotStart = ['ENOENT', 'EACCES', 'ENOEXEC'].includes(systemCodeOf(cause) ?? '')
     throw fatal(
-      `(${command}) failed: ${messageOf(cause).trim()}`,
+      `(${command}) failed: ${oneLine(messageOf(cause))}`,
       cannotStart ? ExitCode.config : ExitCode.unavailable,
       cause,
     )
@@ -95,12 +95,16 @@ async function askIp(command: string, counters: Counters): Promise<string> {
   }
   if (isIP(ip) !== 0 || looksLikeHost.test(ip)) return ip
   counters.add('collector.agent_poll.ip_lookup_failures')
-  throw fatal(`(${command}) printed "${ip.slice(0, 100)}", which is no address`, ExitCode.unavailable)
+  throw fatal(`(${command}) printed "${oneLine(ip).slice(0, 100)}", which is no address`, ExitCode.unavailable)
 }
 
 function fatal(what: string, exitCode: number, cause?: unknown): StatsError {
   const advice = 'It must print the IP of the local Mesos agent; or give --agent-url, or --agent-polling=false.'
   return new StatsError('DS_AGENT_IP', `--agent-ip-command ${what}. ${advice}`, { cause, exitCode })
+}
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ' | ')
 }
 
 async function readTestFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
