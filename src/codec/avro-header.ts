@@ -176,7 +176,7 @@ function notAvro(bytes: Uint8Array): StatsError {
 
 function describeStart(start: string): string {
   if (start.startsWith('\x16\x03')) return 'it begins like a TLS handshake, and only plain TCP is spoken here'
-  if (/^(GET|PUT|POST|HEAD|DELETE|OPTIONS|CONNECT|PATCH|PRI) /.test(start)) return 'it begins like an HTTP request'
+  if (/^(GET|PUT|POST|HEAD|DELETE|OPTIONS|CONNECT|PATCH|PRI)( |$)/.test(start)) return 'it begins like an HTTP request'
   if (/^[ -~\r\n\t]+$/.test(start)) return `it begins with the text ${JSON.stringify(start)}`
   const hex = Buffer.from(start.slice(0, 8), 'latin1')
     .toString('hex')
