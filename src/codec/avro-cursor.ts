@@ -21,7 +21,7 @@ export class AvroCursor {
     this.end = end
   }
 
-  /** An int or a long; inexact above 2^53, where only lengths that are refused anyway and odd times live. */
+  /** An int or a long; exact for safe integers; above live only lengths that are refused anyway, and odd times. */
   readLong(): number {
     if (this.pos >= this.end) malformed('ends inside a number')
     const first = this.bytes[this.pos]!
@@ -69,8 +69,8 @@ export class AvroCursor {
     // Bit operations end at 32 bits: what is above goes into a double.
     let high = 0
     for (let at = this.pos - 1; at >= lowEnd; at--) high = high * 0x80 + (bytes[at]! & 0x7f)
-    const zigzag = low + high * 0x10000000
-    return low & 1 ? -(zigzag + 1) / 2 : zigzag / 2
+    const magnitude = (low >>> 1) + high * 0x8000000
+    return low & 1 ? -magnitude - 1 : magnitude
   }
 }
 

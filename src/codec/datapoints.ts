@@ -9,7 +9,7 @@ export const smallestDatapointBytes = 10
 /**
  * Writes datapoints as items of the Avro array of `dcos.metrics.Datapoint`: name, time_ms, value, one behind the other.
  *
- * @param points `timeMs` is cut to whole milliseconds, since Avro's long has no fraction
+ * @param points `timeMs` is cut to whole milliseconds, since Avro's long has no fraction, and what is no time at all becomes 0
  */
 export function encodeDatapoints(points: Iterable<Datapoint>): Datapoints {
   const all = Array.isArray(points) ? (points as readonly Datapoint[]) : [...points]
@@ -17,14 +17,14 @@ export function encodeDatapoints(points: Iterable<Datapoint>): Datapoints {
   let size = 0
   all.forEach(({ timeMs }, at) => {
     const nameSize = nameSizes[at]!
-    size += longSize(nameSize) + nameSize + longSize(Math.trunc(timeMs)) + 8
+    size += longSize(nameSize) + nameSize + longSize(wholeMs(timeMs)) + 8
   })
   const bytes = Buffer.allocUnsafe(size)
   let pos = 0
   all.forEach(({ name, timeMs, value }, at) => {
     pos = writeLong(bytes, pos, nameSizes[at]!)
     pos += bytes.write(name, pos)
-    pos = writeLong(bytes, pos, Math.trunc(timeMs))
+    pos = writeLong(bytes, pos, wholeMs(timeMs))
     pos = bytes.writeDoubleLE(value, pos)
   })
   return { count: all.length, bytes }
@@ -62,6 +62,11 @@ export function skipDatapoint(cursor: AvroCursor): void {
   cursor.skipString()
   cursor.skipLong()
   cursor.skip(8)
+}
+
+function wholeMs(timeMs: number): number {
+  const ms = Math.trunc(timeMs)
+  return Number.isSafeInteger(ms) ? ms : 0
 }
 
 class DatapointCursor extends AvroCursor {
