@@ -7,8 +7,9 @@ export const agentOptions = group('Mesos agent', {
     defaultText: 'from --agent-ip-command and --agent-port',
     help: 'Address of the agent, such as http://10.0.0.5:5051.',
   }),
-  'agent-ip-command': file({
+  'agent-ip-command': text({
     default: '/opt/mesosphere/bin/detect_ip',
+    placeholder: 'COMMAND',
     help: "Command that prints the agent's address; run where there is no --agent-url.",
   }),
   'agent-port': port({ default: 5051, help: "The agent's port, with --agent-ip-command." }),

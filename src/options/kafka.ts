@@ -73,13 +73,13 @@ export const kafkaProducerOptions = group('Kafka', {
     help: 'Pause before brokers that could not be found or reached are tried again.',
   }),
   'kafka-create-topics': flag({ default: false, notYet: true, help: 'Create topics that the brokers do not create.' }),
-  'kafka-create-topics-partitions': integer({
+  'kafka-topic-partitions': integer({
     default: 1,
     max: 10_000,
     notYet: true,
     help: 'Partitions of such a topic.',
   }),
-  'kafka-create-topics-replication': integer({ default: 1, max: 100, notYet: true, help: 'Its replicas.' }),
+  'kafka-topic-replication': integer({ default: 1, max: 100, notYet: true, help: 'Its replicas.' }),
 })
 
 /** What only a reader has. Names behind KAFKA_OVERRIDE_ are those of the Java client with a counterpart here. */
