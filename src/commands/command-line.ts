@@ -3,7 +3,7 @@ import { renderOptions } from '../options/render.js'
 import type { FlagValue } from '../options/sources.js'
 import { didYouMean } from '../options/suggest.js'
 import type { AnyCommand, CommandText } from './command.js'
-import { commands, defaultCommands } from './index.js'
+import { commandGroups, commands } from './index.js'
 
 /** What a command line asks for. */
 export type Invocation =
@@ -26,6 +26,12 @@ interface Looks {
   readonly columns: number
 }
 
+/** What yargs does when it comes upon a command. */
+interface Handling {
+  describe(builder: Argv, command: CommandText): Argv
+  choose(command: AnyCommand, words: Words): void
+}
+
 type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string | number)[] }
 
 const exitCodes = [
@@ -46,8 +52,13 @@ const exitCodes = [
 export function readCommandLine(args: readonly string[], looks: Looks): Invocation {
   let chosen: { readonly command: AnyCommand; readonly words: Words } | undefined
   let output = ''
-  const program = createProgram(looks, (command, words) => {
-    chosen = { command, words }
+  const program = createProgram(looks, {
+    // Rows have no types for yargs, so it reads flags the same without them; and it would lay out the help of a
+    // command each time that one starts, which takes it longer than all the rest.
+    describe: asksForText(args) ? describeCommand : (builder) => builder,
+    choose: (command, words) => {
+      chosen = { command, words }
+    },
   })
   const words = program.parse([...args], {}, (_error, _argv, text) => {
     output = text
@@ -58,7 +69,11 @@ export function readCommandLine(args: readonly string[], looks: Looks): Invocati
   return { asks: 'misuse', text: misuse(words._.map(String), program) }
 }
 
-function createProgram(looks: Looks, choose: (command: AnyCommand, words: Words) => void): Argv {
+function asksForText(args: readonly string[]): boolean {
+  return args.some((arg) => /^--?(h|help|get-yargs-completions)\b/.test(arg))
+}
+
+function createProgram(looks: Looks, handling: Handling): Argv {
   const program = yargs()
     .scriptName('dcos-stats')
     .usage(
@@ -82,38 +97,27 @@ function createProgram(looks: Looks, choose: (command: AnyCommand, words: Words)
     .alias('help', 'h')
     .version(looks.version)
     .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodes}`)
-  for (const command of commands.filter(({ name }) => !name.includes(' ')))
-    addCommand(program, command, command.name, choose)
-  for (const [group, usual] of Object.entries(defaultCommands)) addGroup(program, group, usual, choose)
+  const plain = commands.filter(({ name }) => !name.includes(' '))
+  for (const command of plain) addCommand(program, command, command.name, handling)
+  for (const group of Object.keys(commandGroups)) addGroup(program, group, handling)
   return program.completion('completion', 'Prints a script for shell completion (bash, zsh).')
 }
 
-function addCommand(
-  program: Argv,
-  command: AnyCommand,
-  words: string | string[],
-  choose: (command: AnyCommand, words: Words) => void,
-): void {
+function addCommand(program: Argv, command: AnyCommand, words: string | string[], handling: Handling): void {
   program.command(
     words,
     command.summary,
-    (builder) => describeCommand(builder, command),
-    (words) => choose(command, words as Words),
+    (builder) => handling.describe(builder, command),
+    (words) => handling.choose(command, words as Words),
   )
 }
 
-function addGroup(
-  program: Argv,
-  group: string,
-  usual: string,
-  choose: (command: AnyCommand, words: Words) => void,
-): void {
-  const members = commands.filter(({ name }) => name.startsWith(`${group} `))
-  const names = members.map(({ name }) => name.slice(group.length + 1))
-  program.command(group, `Sends sample metrics: ${names.join(' or ')}.`, (builder) => {
-    for (const member of members) {
+function addGroup(program: Argv, group: string, handling: Handling): void {
+  const { summary, usual } = commandGroups[group]!
+  program.command(group, summary, (builder) => {
+    for (const member of commands.filter(({ name }) => name.startsWith(`${group} `))) {
       const word = member.name.slice(group.length + 1)
-      addCommand(builder, member, member.name === usual ? [word, '$0'] : word, choose)
+      addCommand(builder, member, member.name === usual ? [word, '$0'] : word, handling)
     }
     return builder
   })
@@ -159,6 +163,6 @@ function misuse([word]: readonly string[], program: Argv): string {
 }
 
 function noCommand(typed: string): string {
-  const known = [...commands.map(({ name }) => name), ...Object.keys(defaultCommands), 'completion']
+  const known = [...commands.map(({ name }) => name), ...Object.keys(commandGroups), 'completion']
   return `dcos-stats: "${typed}" is no command.${didYouMean(typed, known)} See 'dcos-stats --help'.`
 }

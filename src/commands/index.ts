@@ -88,5 +88,7 @@ export const commands: readonly AnyCommand[] = [
   }),
 ]
 
-/** What a group of commands does when its name stands alone: `emit` is `emit statsd`. */
-export const defaultCommands: Readonly<Record<string, string>> = { emit: 'emit statsd' }
+/** Commands of two words, by their first; alone it stands for `usual`. */
+export const commandGroups: Readonly<Record<string, { readonly summary: string; readonly usual: string }>> = {
+  emit: { summary: 'Sends sample metrics: statsd (the usual) or avro.', usual: 'emit statsd' },
+}

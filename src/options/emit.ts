@@ -2,6 +2,12 @@ import { commonOptions } from './common.js'
 import { flag, group, hostPort, integer, milliseconds, number, port, seconds, text } from './option.js'
 
 const loadOptions = {
+  rate: number({
+    defaultText: 'the usual sample metrics at their own pace',
+    min: 0.001,
+    unit: 'datapoints a second',
+    help: 'How fast numbered datapoints are sent, in place of the usual ones.',
+  }),
   count: integer({
     defaultText: 'no end',
     unit: 'datapoints',
@@ -17,12 +23,6 @@ export const emitStatsdOptions = {
     'statsd-udp-port': port({ required: true, help: 'Its UDP port.' }),
     debug: flag({ default: false, help: 'Log every packet.' }),
     flood: flag({ default: false, help: 'Send without a pause.' }),
-    rate: number({
-      defaultText: '16 a second',
-      min: 0.001,
-      unit: 'datapoints a second',
-      help: 'How fast numbered datapoints are sent, in place of the usual ones.',
-    }),
     'lines-per-packet': integer({ default: 1, max: 1000, help: 'Lines in a packet.' }),
     containers: integer({ default: 1, max: 100_000, notYet: true, help: 'Simulated containers.' }),
     ...loadOptions,

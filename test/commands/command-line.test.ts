@@ -1,0 +1,113 @@
+import { readCommandLine } from '../../src/commands/command-line.js'
+import { commands } from '../../src/commands/index.js'
+
+const looks = { version: '1.2.3', columns: 100 }
+
+function read(line: string) {
+  return readCommandLine(line.split(' ').filter(Boolean), looks)
+}
+
+function understood(line: string) {
+  const invocation = read(line)
+  if (invocation.asks !== 'command') throw new Error(`Expected a command, got ${invocation.text}`)
+  const { command, flags, strays, operands } = invocation
+  return { name: command.name, flags: Object.fromEntries(flags), strays, operands }
+}
+
+describe('commands', () => {
+  test.each<[line: string, name: string]>([
+    ['statsd-proxy', 'statsd-proxy'],
+    ['collector --bus none', 'collector'],
+    ['consume', 'consume'],
+    ['emit statsd', 'emit statsd'],
+    ['emit', 'emit statsd'],
+    ['emit --count 3', 'emit statsd'],
+    ['emit avro', 'emit avro'],
+    ['local-stack', 'local-stack'],
+    ['--log-level debug collector', 'collector'],
+  ])('%s is %s', (line, name) => {
+    expect(understood(line).name).toBe(name)
+  })
+
+  test.each<[line: string, text: RegExp]>([
+    ['colector', /^dcos-stats: "colector" is no command\. Did you mean collector\?/],
+    ['emit avr', /"emit avr" is no command\. Did you mean emit avro\?/],
+    ['frobnicate --sink stdout', /"frobnicate" is no command\. See 'dcos-stats --help'\.$/],
+    ['', /^dcos-stats <command> \[options\]/],
+    ['--bus none', /^dcos-stats <command> \[options\]/],
+  ])('"%s" is misuse, with advice', (line, text) => {
+    expect(read(line)).toEqual({ asks: 'misuse', text: expect.stringMatching(text) })
+  })
+})
+
+describe('flags', () => {
+  test.each<[rule: string, line: string, flags: Record<string, unknown[]>]>([
+    ['two dashes and a blank', '--kafka-brokers a:1', { 'kafka-brokers': ['a:1'] }],
+    ['two dashes and an equals sign', '--kafka-brokers=a:1', { 'kafka-brokers': ['a:1'] }],
+    ["Go's one dash and a blank", '-kafka-brokers a:1', { 'kafka-brokers': ['a:1'] }],
+    ["Go's one dash and an equals sign", '-kafka=false', { kafka: ['false'] }],
+    ["Go's truths", '-agent-polling=F', { 'agent-polling': ['F'] }],
+    ['a flag alone', '-record-input-log --bus none', { 'record-input-log': [true], bus: ['none'] }],
+    ['a flag switched off', '--no-kafka', { kafka: [false] }],
+    ['a value with an equals sign', '--prefix=a=b', { prefix: ['a=b'] }],
+    ['an empty value', '--kafka-topic-prefix=', { 'kafka-topic-prefix': [''] }],
+    ['a value that begins with a dash', '--kafka-topic-prefix=-x', { 'kafka-topic-prefix': ['-x'] }],
+    ['a missing value', '--kafka-topic-prefix --bus none', { 'kafka-topic-prefix': [true], bus: ['none'] }],
+    ['numbers stay texts', '--count 1e3 --port 007', { count: ['1e3'], port: ['007'] }],
+    ['dots in a name stay', '--a.b c', { 'a.b': ['c'] }],
+    ['repeated', '--sink stdout --sink influx', { sink: ['stdout', 'influx'] }],
+    ['unknown ones are kept, for resolve to tell', '--zzz 1', { zzz: ['1'] }],
+  ])('%s: %s', (_rule, line, flags) => {
+    expect(understood(`collector ${line}`)).toEqual({ name: 'collector', flags, strays: [], operands: [] })
+  })
+
+  test('what belongs to no flag is kept, and what stands behind -- is not looked at', () => {
+    expect(understood('emit avro --count 3 x -- --topic y 5')).toEqual({
+      name: 'emit avro',
+      flags: { count: ['3'] },
+      strays: ['x'],
+      operands: ['--topic', 'y', '5'],
+    })
+  })
+})
+
+describe('help', () => {
+  test.each(['', 'emit', ...commands.map(({ name }) => name)])('of "%s"', (name) => {
+    const help = read(`${name} --help`)
+    expect(help.asks).toBe('text')
+    expect('text' in help && help.text).toMatchSnapshot()
+  })
+
+  test('-h asks for it, too', () => {
+    expect(read('collector -h')).toEqual(read('collector --help'))
+  })
+
+  test('does not name what is not in this version', () => {
+    const shown = commands.flatMap(({ name, options }) => {
+      const help = JSON.stringify(read(`${name} --help`))
+      const unready = Object.keys(options).filter((option) => options[option]?.notYet)
+      return unready.filter((option) => help.includes(`--${option} `)).map((option) => `${name} --${option}`)
+    })
+    expect(shown).toEqual([])
+  })
+})
+
+test('--version', () => {
+  expect(read('--version')).toEqual({ asks: 'text', text: '1.2.3' })
+})
+
+describe('completion', () => {
+  test('prints a script', () => {
+    expect(read('completion')).toEqual({ asks: 'text', text: expect.stringContaining('dcos-stats_yargs_completions') })
+  })
+
+  test.each<[typed: string, offered: string]>([
+    ['c', 'collector'],
+    ['emit a', 'avro'],
+    ['collector --listen', '--listen-endpoint'],
+    ['emit avro --bl', '--block-size'],
+  ])('dcos-stats %s<tab> offers %s', (typed, offered) => {
+    const answer = read(`--get-yargs-completions dcos-stats ${typed}`)
+    expect('text' in answer && answer.text.split('\n')).toContain(offered)
+  })
+})
