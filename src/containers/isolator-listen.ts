@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { formatAddress, type ListenAddress } from '../options/address.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 
+const closeTimeoutMs = 1000
+
 /** A server that listens, and how to end that. */
 export interface Listening {
   readonly address: ListenAddress
@@ -93,7 +95,12 @@ function listening(server: Server, options: { host?: string; port?: number; path
 
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    // Whoever has not said what he wants by now is not waited for.
+    const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }

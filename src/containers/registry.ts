@@ -1,11 +1,13 @@
 import { type Clock, systemClock } from '../platform/clock.js'
-import { messageOf, StatsError } from '../platform/errors.js'
+import { messageOf } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
+import { checkContainerId } from './container-id.js'
 import type { ContainerEndpoint, OpenSocket, Owner } from './endpoint.js'
 import { createAsker, type Identities } from './identities.js'
+import { isSameOwner, lastPart, lookUpOwner } from './owners.js'
 import { createPorts, type Lease, type PortMode } from './ports.js'
-import { type StateDir, stateFileName } from './state-dir.js'
+import type { StateDir } from './state-dir.js'
 
 /** Who owns which StatsD endpoint. */
 export interface Registry {
@@ -85,7 +87,7 @@ export function createRegistry({
 
   return {
     async register(containerId) {
-      if (stateFileName(containerId) === undefined) throw badId(containerId)
+      checkContainerId(containerId)
       const known = entries.get(containerId)
       if (known === undefined) return add(containerId).opening
       const endpoint = await known.opening
@@ -148,7 +150,7 @@ export function createRegistry({
       told,
       opening: Promise.resolve(undefined),
       lease: undefined,
-      owner: lookUp(containerId),
+      owner: lookUpOwner(identities, containerId),
       listedOnce: false,
       misses: 0,
     }
@@ -272,18 +274,12 @@ export function createRegistry({
 
   function updateOwners(): void {
     for (const entry of entries.values()) {
-      const owner = lookUp(entry.containerId)
+      const owner = lookUpOwner(identities, entry.containerId)
       // What was known once stays: /state forgets a container before its last datapoints have come.
-      if (owner.status !== 'known' || isSame(owner, entry.owner)) continue
+      if (owner.status !== 'known' || isSameOwner(owner, entry.owner)) continue
       entry.owner = owner
       entry.lease?.setOwner(owner)
     }
-  }
-
-  function lookUp(containerId: string): Owner {
-    if (identities === undefined) return { status: 'unknown' }
-    const identity = identities.identify(containerId) ?? identities.identify(lastPart(containerId))
-    return identity === undefined ? { status: 'pending', containerId } : { status: 'known', identity }
   }
 
   function anyPending(): boolean {
@@ -304,26 +300,6 @@ export function createRegistry({
 
 function endpointOf({ containerId, lease }: Entry): ContainerEndpoint[] {
   return lease === undefined ? [] : [{ containerId, host: lease.host, port: lease.port }]
-}
-
-function isSame(left: Owner, right: Owner): boolean {
-  if (left.status !== 'known' || right.status !== 'known') return false
-  const { frameworkId, executorId, containerId } = left.identity
-  const other = right.identity
-  return frameworkId === other.frameworkId && executorId === other.executorId && containerId === other.containerId
-}
-
-/** The isolator tells only the last part of a nested id; others may tell it whole. */
-function lastPart(containerId: string): string {
-  return containerId.slice(containerId.lastIndexOf('/') + 1)
-}
-
-function badId(containerId: string): StatsError {
-  const shown = JSON.stringify(containerId.slice(0, 80))
-  return new StatsError(
-    'DS_CONTAINER_ID',
-    `${shown} cannot be a container id: expected 1 to 255 bytes of UTF-8 without control characters, not "." or ".."`,
-  )
 }
 
 function depletion(portMode: PortMode): string {

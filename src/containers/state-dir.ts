@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
+import { stateFileName } from './container-id.js'
 import type { ContainerEndpoint } from './endpoint.js'
 
 /**
@@ -20,26 +21,9 @@ export interface StateDir {
   remove(containerId: string): Promise<void>
 }
 
-// NAME_MAX of every file system Linux and macOS use.
-const maxNameBytes = 255
 const maxFileBytes = 65_536
 // A temporary file this old belongs to no process that is still writing it.
 const abandonedAfterMs = 60_000
-
-/**
- * The name of a container's file: its id without slashes, as the first DC/OS releases wrote it (R29), without suffix.
- *
- * @returns undefined for an id that cannot be a file name, or would leave the folder: empty, `.`, `..`, with
- *   control characters, not valid Unicode, or longer than 255 bytes
- */
-export function stateFileName(containerId: string): string | undefined {
-  const name = containerId.replaceAll('/', '')
-  const bytes = Buffer.from(name)
-  if (name === '' || name === '.' || name === '..' || bytes.length > maxNameBytes) return undefined
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\x00-\x1f\x7f]/.test(name) || bytes.toString() !== name) return undefined
-  return name
-}
 
 /**
  * Files under `<path>/containers`, one a container. They are written to `<path>/tmp`, synced, and renamed, so that a

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createStateDir, stateFileName } from '../../src/containers/state-dir.js'
+import { createStateDir } from '../../src/containers/state-dir.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { silentLog } from '../../src/telemetry/log.js'
 
@@ -22,26 +22,6 @@ function open() {
   const log = { ...silentLog, error: (fields: unknown) => void errors.push(fields as Record<string, unknown>) }
   return { state: createStateDir({ path, log, counters }), counters, errors }
 }
-
-test.each([
-  ['an id is the name as it is', '165d9386-f7d9-4f55-b851-4d50087f7699', '165d9386-f7d9-4f55-b851-4d50087f7699'],
-  ['slashes are left out', 'outer/nested/inner', 'outernestedinner'],
-  ['a percent sign stays', 'a%2Fb', 'a%2Fb'],
-  ['names beyond ASCII stay', 'grün', 'grün'],
-  ['255 bytes are a name', 'x'.repeat(255), 'x'.repeat(255)],
-  ['256 bytes are none', 'x'.repeat(256), undefined],
-  ['nothing is none', '', undefined],
-  ['slashes only are none', '//', undefined],
-  ['the folder itself is none', '.', undefined],
-  ['the parent folder is none', '..', undefined],
-  ['the parent folder between slashes is none', './/.', undefined],
-  ['a path upwards loses its slashes and stays inside', '../../etc/passwd', '....etcpasswd'],
-  ['NUL is none', 'a\0b', undefined],
-  ['a line break is none', 'a\nb', undefined],
-  ['half a surrogate pair is none', 'a\ud800', undefined],
-])('stateFileName: %s', (_rule, containerId, name) => {
-  expect(stateFileName(containerId)).toBe(name)
-})
 
 test('a file has the id as its name without suffix, and what the module was told as its content', async () => {
   const { state } = open()
