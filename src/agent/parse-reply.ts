@@ -37,7 +37,7 @@ export async function parseReply(
 /** What is kept, as JSON: of a list in pieces that are lists themselves, else as one. */
 interface Kept {
   readonly isList: boolean
-  readonly pieces: readonly string[]
+  readonly pieces: readonly Uint8Array[]
 }
 
 /** Piece by piece, with other work in between. */
@@ -45,7 +45,7 @@ async function join({ isList, pieces }: Kept): Promise<unknown> {
   const values: unknown[] = []
   for (const piece of pieces) {
     await setImmediate()
-    values.push(JSON.parse(piece))
+    values.push(JSON.parse(Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString()))
   }
   return isList ? values.flat() : values[0]
 }
@@ -104,8 +104,8 @@ export function prune(value: unknown, shape: Shape): unknown {
   return kept
 }
 
-// What is kept comes back as JSON, which the receiving thread reads several times faster than an object tree, and in
-// pieces, between which it can do other work.
+// What is kept comes back as JSON, which the receiving thread reads several times faster than an object tree; in
+// pieces, between which it can do other work; and as bytes of their own, which are handed over without being copied.
 //
 // A text rather than a file beside this one: it is found and understood alike whether this module is run as TypeScript
 // by a test, compiled from dist/, or bundled.
@@ -123,19 +123,24 @@ const workerSource = `
       items.push(json)
       length += json.length
       if (length > pieceLength) {
-        pieces.push('[' + items.join() + ']')
+        pieces.push(asBytes('[' + items.join() + ']'))
         items = []
         length = 0
       }
     }
-    return [...pieces, '[' + items.join() + ']']
+    return [...pieces, asBytes('[' + items.join() + ']')]
+  }
+
+  function asBytes(json) {
+    return new TextEncoder().encode(json)
   }
 
   try {
     const { bytes, shape } = workerData
     const kept = prune(JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()), shape)
     const isList = Array.isArray(kept)
-    parentPort.postMessage({ isList, pieces: isList ? piecesOf(kept) : [JSON.stringify(kept)] })
+    const pieces = isList ? piecesOf(kept) : [asBytes(JSON.stringify(kept))]
+    parentPort.postMessage({ isList, pieces }, pieces.map(piece => piece.buffer))
   } catch (cause) {
     parentPort.postMessage({ fault: cause instanceof Error ? cause.message : String(cause) })
   }

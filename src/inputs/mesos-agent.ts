@@ -6,8 +6,8 @@ import { countDatapoints, type Datapoint, type MetricList, type Tag } from '../m
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { Emit, Source } from './source.js'
 
-/** Containers worked on in one go; between them other work has its turn. */
-const sliceLength = 50
+/** Datapoints made in one go; then other work has its turn. */
+const sliceDatapoints = 2000
 
 /** Deeper statistics than Mesos has; what lies below is counted as unsupported. */
 const deepestNesting = 16
@@ -89,6 +89,7 @@ export async function agentMetricLists(
   const lists: MetricList[] = []
   let unsupported = 0
   let withoutStatistics = 0
+  let sinceBreak = 0
 
   if (snapshot !== undefined) {
     const numbers = createNumbers('dcos.metrics.agent', snapshotTimeMs)
@@ -96,8 +97,11 @@ export async function agentMetricLists(
     unsupported += numbers.unsupported()
     addList(agentTopic, noTags, numbers.datapoints)
   }
-  for (const [index, container] of (containers?.containers ?? []).entries()) {
-    if (index % sliceLength === sliceLength - 1) await setImmediate()
+  for (const container of containers?.containers ?? []) {
+    if (sinceBreak > sliceDatapoints) {
+      await setImmediate()
+      sinceBreak = 0
+    }
     const { timestamp, ...statistics } = container.statistics ?? {}
     if (!isFiniteNumber(timestamp)) {
       withoutStatistics++
@@ -111,6 +115,7 @@ export async function agentMetricLists(
   return { lists, unsupported, withoutStatistics }
 
   function addList(topic: string, tags: readonly Tag[], datapoints: readonly Datapoint[]): void {
+    sinceBreak += datapoints.length
     if (datapoints.length > 0) lists.push({ topic, tags, datapoints: encodeDatapoints(datapoints) })
   }
 }
