@@ -37,27 +37,29 @@ async function runCommand(
   } catch (thrown) {
     if (readerGone()) return end(ExitCode.ok)
     const { exitCode, text } = explain(thrown)
-    return end(exitCode, stderr, text)
+    return end(exitCode, stderr, `dcos-stats ${command.name}: ${text}`)
   }
 }
 
 /** The first SIGTERM or SIGINT asks the command to drain, the second ends it at once. */
 function listenToTheOutside(): { signal: AbortSignal; readerGone: () => boolean } {
   const stop = new AbortController()
+  let asked = false
   for (const [name, number] of [
     ['SIGTERM', 15],
     ['SIGINT', 2],
   ] as const) {
     process.on(name, () => {
-      if (stop.signal.aborted) process.exit(128 + number)
-      stop.abort(name)
+      if (asked) process.exit(128 + number)
+      asked = true
+      stop.abort()
     })
   }
   let gone = false
   // `dcos-stats consume | head`: whoever read the data has enough, and that is no failure.
   stdout.on('error', (error) => {
     gone = systemCodeOf(error) === 'EPIPE'
-    stop.abort(error)
+    stop.abort()
   })
   // Talk that nobody listens to must not end the work.
   stderr.on('error', () => {})
@@ -81,7 +83,7 @@ function surroundings(): Omit<CommandContext, 'signal' | 'effective' | 'operands
 /** A StatsError is meant for the user as it is; anything else is a fault of this program, so its stack is shown. */
 function explain(thrown: unknown): { exitCode: number; text: string } {
   if (thrown instanceof StatsError) {
-    return { exitCode: thrown.exitCode ?? ExitCode.failure, text: `dcos-stats ${thrown.message}` }
+    return { exitCode: thrown.exitCode ?? ExitCode.failure, text: thrown.message }
   }
   const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   return { exitCode: ExitCode.failure, text }

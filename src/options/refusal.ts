@@ -7,10 +7,10 @@ import type { Mistake } from './mistake.js'
  * restarts a service can tell that another start will not help.
  */
 export function refusal(command: string, mistakes: readonly Mistake[]): StatsError {
-  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`
+  const count = mistakes.length === 1 ? 'one mistake' : `${mistakes.length} mistakes`
   const lines = mistakes.map(({ text }) => `  ${text}`)
   const advice = `See 'dcos-stats ${command} --help'.`
-  return new StatsError('DS_OPTIONS', [`${command}: ${count} in the options`, ...lines, advice].join('\n'), {
+  return new StatsError('DS_OPTIONS', [`${count} in the options`, ...lines, advice].join('\n'), {
     exitCode: exitCodeOf(mistakes),
   })
 }

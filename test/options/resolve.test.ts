@@ -232,7 +232,7 @@ describe('mistakes', () => {
     expect(await refused(given)).toEqual({
       code: 'DS_OPTIONS',
       exitCode: 2,
-      head: 'collector: 10 mistakes in the options',
+      head: '10 mistakes in the options',
       mistakes: [
         '"stray" belongs to no option. Options look like --name value.',
         '--bach-points is unknown. Did you mean --batch-points?',
