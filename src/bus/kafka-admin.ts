@@ -1,6 +1,7 @@
 import type { Admin } from 'kafkajs'
 import type { Clock } from '../platform/clock.js'
 import type { KafkaClient } from './kafka-client.js'
+import { settledWithin, withDeadline } from './kafka-deadline.js'
 
 const requestMs = 30_000
 
@@ -19,7 +20,11 @@ export function createKafkaAdmin({ newClient, clock }: { newClient: () => KafkaC
       current ??= connect()
       const using = current
       try {
-        return await withDeadline(using.connected.then(() => question(using.admin)))
+        return await withDeadline(
+          clock,
+          requestMs,
+          using.connected.then(() => question(using.admin)),
+        )
       } catch (error) {
         if (current === using) current = undefined
         using.client.kill()
@@ -30,7 +35,7 @@ export function createKafkaAdmin({ newClient, clock }: { newClient: () => KafkaC
       if (current === undefined) return
       const { client, admin } = current
       current = undefined
-      await Promise.race([admin.disconnect().catch(() => {}), clock.sleep(1_000)])
+      await settledWithin(clock, 1_000, admin.disconnect())
       client.kill()
     },
   }
@@ -39,12 +44,5 @@ export function createKafkaAdmin({ newClient, clock }: { newClient: () => KafkaC
     const client = newClient()
     const admin = client.kafka.admin()
     return { client, admin, connected: admin.connect() }
-  }
-
-  function withDeadline<T>(answer: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(requestMs, () => reject(new Error(`no answer within ${requestMs} ms`)))
-      answer.then(resolve, reject).finally(cancel)
-    })
   }
 }

@@ -11,8 +11,10 @@ export interface BatchHandling {
   readonly signal: AbortSignal
   readonly maxBatchMessages: number
   readonly heartbeatIntervalMs: number
-  /** Stores the group's position; left out where nothing is to be stored. */
-  readonly commit?: (payload: EachBatchPayload, nextOffset: bigint) => Promise<void>
+  /** The messages of a part that `onBatch` is to get; it is not called for none. */
+  readonly select: (messages: readonly IncomingMessage[]) => readonly IncomingMessage[]
+  /** Stores that everything before `nextOffset` has been handled. */
+  readonly store: (nextOffset: bigint) => Promise<void>
   /** Ends the subscription with this error. */
   readonly fail: (error: StatsError) => void
   readonly clock: Clock
@@ -33,9 +35,10 @@ export async function handleBatch(payload: EachBatchPayload, handling: BatchHand
   try {
     for (const { messages, lastOffset } of partsOf(batch, handling.maxBatchMessages)) {
       if (handling.signal.aborted || !payload.isRunning() || payload.isStale()) return
-      await deliver(messages, payload, handling, heart)
+      const wanted = handling.select(messages)
+      if (wanted.length > 0) await deliver(wanted, payload, handling, heart)
       payload.resolveOffset(String(lastOffset))
-      await handling.commit?.(payload, lastOffset + 1n)
+      await handling.store(lastOffset + 1n)
       // Now, not after the whole batch: the others of the group are waiting.
       if (heart.rebalance !== undefined) throw heart.rebalance
     }

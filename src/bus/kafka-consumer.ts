@@ -8,7 +8,9 @@ import type { KafkaClient } from './kafka-client.js'
 import { isAway, refusalOf } from './kafka-errors.js'
 import type { LagBook } from './kafka-lag.js'
 import type { KafkaConsumerSettings } from './kafka-options.js'
-import { type StartPositions, startPositions } from './kafka-positions.js'
+import { createGroupPlacement, type Placement } from './kafka-placement.js'
+import { startPositions } from './kafka-positions.js'
+import { createReplayPlacement } from './kafka-replay.js'
 import { runSession, type SessionEnd } from './kafka-session.js'
 import { isWanted } from './kafka-topics.js'
 
@@ -41,12 +43,13 @@ export async function consumeKafka(setup: ConsumerSetup): Promise<void> {
   const { signal, clock, random, telemetry } = setup
   const admin = createKafkaAdmin(setup)
   const backoff = createBackoff({ firstMs: 200, maxMs: 10_000, random })
-  const state: { starts?: StartPositions } = {}
+  const place = createPlace(setup, admin)
   let failures = 0
   try {
     while (!signal.aborted) {
       try {
-        const { joined, error } = await consumeOnce(setup, admin, state)
+        const { reason, joined, error } = await consumeOnce(setup, admin, await place())
+        if (reason === 'finished') break
         if (joined) {
           failures = 0
           backoff.reset()
@@ -67,42 +70,61 @@ export async function consumeKafka(setup: ConsumerSetup): Promise<void> {
   }
 }
 
-async function consumeOnce(
-  setup: ConsumerSetup,
-  admin: KafkaAdmin,
-  state: { starts?: StartPositions },
-): Promise<SessionEnd> {
-  const { subscription, signal, topicPollPeriodMs } = setup
-  const { group, from, concurrency = 1 } = subscription
-  const first = await admin.ask((asked) => asked.listTopics())
-  const wanted = first.filter((topic) => isWanted(topic, subscription.topics))
-  // Only once in the life of a subscription: every topic that comes up later is read from its beginning.
-  state.starts ??= await admin.ask((asked) => startPositions(asked, group, wanted, from))
-  const topics = await waitForTopics(setup, admin, wanted)
+// Worked out once in the life of a subscription: every topic that comes up later is read from its beginning.
+function createPlace(setup: ConsumerSetup, admin: KafkaAdmin): () => Promise<Placement> {
+  const { group, from, replay, to } = setup.subscription
+  const topics = () => lookUpTopics(setup, admin)
+  let placement: Placement | undefined
+  return async () => {
+    if (placement !== undefined) return placement
+    if (replay) {
+      const replaying = createReplayPlacement({ group, from, to, topics, admin, clock: setup.clock })
+      await replaying.prepare()
+      placement = replaying
+    } else {
+      const found = await topics()
+      const starts = await admin.ask((asked) => startPositions(asked, group, found, from))
+      placement = createGroupPlacement(group, starts, admin)
+    }
+    return placement
+  }
+}
+
+async function consumeOnce(setup: ConsumerSetup, admin: KafkaAdmin, placement: Placement): Promise<SessionEnd> {
+  const { subscription, signal, clock, topicPollPeriodMs } = setup
+  const topics = await waitForTopics(setup, admin)
   if (signal.aborted) return { reason: 'stopped', joined: false }
-  const session = { ...setup, admin, group, topics, concurrency, starts: state.starts }
+  if (topics.length === 0) return { reason: 'finished', joined: false }
   return runSession({
-    ...session,
+    ...setup,
+    admin,
+    topics,
+    placement,
+    concurrency: subscription.concurrency ?? 1,
     metadataMaxAgeMs: Math.min(topicPollPeriodMs, 60_000),
     watchTopics: (onChange) => watchTopics(setup, admin, topics, onChange),
+    clock,
   })
 }
 
-async function waitForTopics(setup: ConsumerSetup, admin: KafkaAdmin, found: string[]): Promise<string[]> {
+/** The topics to consume; empty only where `signal` is aborted or a replay ends before there is one. */
+async function waitForTopics(setup: ConsumerSetup, admin: KafkaAdmin): Promise<string[]> {
   const { subscription, signal, clock, topicPollPeriodMs, telemetry } = setup
-  const missing =
-    subscription.topics instanceof RegExp ? [] : subscription.topics.filter((name) => !found.includes(name))
-  const pattern = subscription.topics instanceof RegExp ? subscription.topics.source : undefined
+  const { topics, to } = subscription
+  let found = await lookUpTopics(setup, admin)
+  const missing = topics instanceof RegExp ? [] : topics.filter((name) => !found.includes(name))
   if (missing.length > 0) telemetry.log.info({ missing }, 'Topics that Kafka does not have yet; they are waited for')
-  else if (found.length === 0) telemetry.log.info({ pattern }, 'No topic in Kafka matches yet; waiting for one')
+  else if (found.length === 0)
+    telemetry.log.info({ topics: String(topics) }, 'No topic in Kafka matches yet; waiting for one')
   const waitMs = Math.min(topicPollPeriodMs, nothingYetPollMs)
-  while (found.length === 0 && !signal.aborted) {
+  while (found.length === 0 && !signal.aborted && !(to !== undefined && clock.nowMs() >= to.timeMs)) {
     await clock.sleep(waitMs, signal)
     if (!signal.aborted) found = await lookUpTopics(setup, admin)
   }
-  return found.sort()
+  return found
 }
 
+/** Sorted, so that two looks can be compared. */
 async function lookUpTopics({ subscription }: ConsumerSetup, admin: KafkaAdmin): Promise<string[]> {
   const all = await admin.ask((asked) => asked.listTopics())
   return all.filter((topic) => isWanted(topic, subscription.topics)).sort()

@@ -49,7 +49,7 @@ export function createRepeatFilter(clock: Clock, repeatMs: number): (text: strin
 
 // What belongs to normal work: a topic that is being created, a group that others join, our own choice of retries.
 const chatter =
-  /already exists|leadership election|does not host this topic|is rebalancing|Limiting retries|retry mechanism exceeded/i
+  /already exists|leadership election|does not host this topic|coordinator is not available|is rebalancing|Limiting retries|is being replaced/i
 
 function isChatter({ log }: LogEntry): boolean {
   return chatter.test(log.message) || (typeof log.error === 'string' && chatter.test(log.error))

@@ -4,6 +4,7 @@ import { messageOf, StatsError } from '../platform/errors.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { OutgoingMessage } from './bus.js'
 import type { KafkaClient } from './kafka-client.js'
+import { settledWithin, withDeadline } from './kafka-deadline.js'
 import { isTooLarge, MessagesRefused, needsNewClient, topicError } from './kafka-errors.js'
 import { createTopic, requireTopicName } from './kafka-topics.js'
 
@@ -91,7 +92,8 @@ export function createKafkaProducer({
     session ??= openSession()
     const using = session
     try {
-      await withDeadline(using.then(({ producer }) => sendOn(producer, topic, batch)))
+      const sent = using.then(({ producer }) => sendOn(producer, topic, batch))
+      await withDeadline(clock, publishTimeoutMs, sent)
     } catch (error) {
       knownTopics.delete(topic)
       // An idempotent producer counts its messages; after a failure its count and the broker's may differ.
@@ -159,8 +161,7 @@ export function createKafkaProducer({
   async function endSession(ending: Promise<Session>): Promise<void> {
     const ended = await ending.catch(() => undefined)
     if (ended === undefined) return
-    const disconnected = ended.producer.disconnect().catch(() => {})
-    await Promise.race([disconnected, clock.sleep(disconnectMs)])
+    await settledWithin(clock, disconnectMs, ended.producer.disconnect())
     ended.client.kill()
     counters.add('bus.sessions_closed')
   }
@@ -168,15 +169,6 @@ export function createKafkaProducer({
   async function close(): Promise<void> {
     closed = true
     if (session !== undefined) await endSession(session)
-  }
-
-  function withDeadline(sent: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(publishTimeoutMs, () => {
-        reject(new Error(`not acknowledged within ${publishTimeoutMs} ms`))
-      })
-      sent.then(resolve, reject).finally(cancel)
-    })
   }
 }
 

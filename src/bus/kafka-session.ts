@@ -6,18 +6,19 @@ import type { OnBatch } from './bus.js'
 import type { KafkaAdmin } from './kafka-admin.js'
 import { handleBatch } from './kafka-batch.js'
 import type { KafkaClient } from './kafka-client.js'
+import { settledWithin } from './kafka-deadline.js'
 import type { LagBook } from './kafka-lag.js'
 import type { KafkaConsumerSettings } from './kafka-options.js'
-import { committedPositions, partitionKey, type StartPositions } from './kafka-positions.js'
+import type { Partition, Placement } from './kafka-placement.js'
+import { partitionKey } from './kafka-positions.js'
 import { watchConsumer } from './kafka-watchdog.js'
 
 const disconnectMs = 5_000
 const lagPeriodMs = 15_000
 
 export interface SessionSetup {
-  readonly group: string
   readonly topics: readonly string[]
-  readonly starts: StartPositions
+  readonly placement: Placement
   readonly concurrency: number
   readonly onBatch: OnBatch
   readonly signal: AbortSignal
@@ -34,7 +35,7 @@ export interface SessionSetup {
 }
 
 export interface SessionEnd {
-  readonly reason: 'stopped' | 'topics-changed' | 'failed'
+  readonly reason: 'stopped' | 'finished' | 'topics-changed' | 'failed'
   readonly error?: unknown
   /** Whether it ever got as far as a place in the group. */
   readonly joined: boolean
@@ -45,7 +46,7 @@ export interface SessionEnd {
  * follows: kafkajs resolves topics once, and does not always survive what it survives on paper.
  */
 export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
-  const { settings, signal, clock, telemetry, lagBook } = setup
+  const { settings, signal, clock, telemetry, lagBook, placement } = setup
   const client = setup.newClient()
   const consumer = createConsumer(client, setup)
   const watchdogMs = settings.watchdogMs ?? 60_000
@@ -62,6 +63,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
     clock,
   })
   const stopLagging = clock.every(lagPeriodMs, () => void checkLag())
+  const stopEndWatch = placement.watchEnd(() => ending.end({ reason: 'finished' }))
   const onAbort = () => ending.end({ reason: 'stopped' })
   signal.addEventListener('abort', onAbort, { once: true })
   consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
@@ -99,10 +101,9 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
       signal,
       maxBatchMessages: settings.maxBatchMessages ?? 1_000,
       heartbeatIntervalMs: settings.heartbeatIntervalMs ?? 1_000,
-      commit: async (_payload, next) => {
-        await payload.commitOffsetsIfNecessary({
-          topics: [{ topic, partitions: [{ partition, offset: String(next) }] }],
-        })
+      select: placement.select,
+      store: async (next) => {
+        await placement.store(payload, { topic, partition }, next)
         lagBook.committed(topic, partition, next, clock.monotonicMs())
         lagBook.seen(topic, partition, BigInt(highWatermark))
       },
@@ -119,10 +120,17 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
       partitions.map((partition) => ({ topic, partition })),
     )
     lagBook.assign(assigned)
-    telemetry.log.info({ group: setup.group, partitions: assigned.length }, 'Kafka gave this consumer its partitions')
-    const fresh = assigned.filter(({ topic, partition }) => setup.starts.has(partitionKey(topic, partition)))
-    if (fresh.length > 0) consumer.pause(asPartitions(fresh))
-    takeStarts(consumer, fresh, setup).then(checkLag, fail)
+    telemetry.log.info(
+      { group: placement.group, partitions: assigned.length },
+      'Kafka gave this consumer its partitions',
+    )
+    const fresh = assigned.filter(placement.needsStart)
+    if (fresh.length === 0) return void checkLag()
+    consumer.pause(asPartitions(fresh))
+    placement
+      .takeStarts(consumer, fresh)
+      .then(() => consumer.resume(asPartitions(fresh)))
+      .then(checkLag, fail)
   }
 
   // kafkajs can forget one partition and go on with the others.
@@ -142,11 +150,13 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   async function stop(): Promise<void> {
     signal.removeEventListener('abort', onAbort)
     topicWatch.stop()
+    stopEndWatch()
     stopWatching()
     stopLagging()
     const disconnected = consumer.disconnect().catch(() => {})
     // A batch that is being written may take its time, kafkajs may not.
-    await Promise.race([disconnected, running.idle().then(() => clock.sleep(disconnectMs))])
+    await Promise.race([disconnected, running.idle()])
+    await settledWithin(clock, disconnectMs, disconnected)
     client.kill()
     await running.idle()
     lagBook.assign([])
@@ -154,9 +164,9 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   }
 }
 
-function createConsumer({ kafka }: KafkaClient, { group, settings, metadataMaxAgeMs }: SessionSetup): Consumer {
+function createConsumer({ kafka }: KafkaClient, { placement, settings, metadataMaxAgeMs }: SessionSetup): Consumer {
   return kafka.consumer({
-    groupId: group,
+    groupId: placement.group,
     sessionTimeout: settings.sessionTimeoutMs ?? 10_000,
     rebalanceTimeout: settings.rebalanceTimeoutMs ?? 60_000,
     heartbeatInterval: settings.heartbeatIntervalMs ?? 1_000,
@@ -171,37 +181,15 @@ function createConsumer({ kafka }: KafkaClient, { group, settings, metadataMaxAg
   })
 }
 
-interface Partition {
-  readonly topic: string
-  readonly partition: number
-}
-
-/** Gives the group its positions where `from` decides them and no member has stored one yet. */
-async function takeStarts(
-  consumer: Consumer,
-  fresh: readonly Partition[],
-  { admin, group, starts }: SessionSetup,
-): Promise<void> {
-  if (fresh.length === 0) return
-  const topics = [...new Set(fresh.map(({ topic }) => topic))]
-  const committed = await admin.ask((asked) => committedPositions(asked, group, topics))
-  const missing = fresh
-    .filter(({ topic, partition }) => !committed.has(partitionKey(topic, partition)))
-    .map((entry) => ({ ...entry, offset: String(starts.get(partitionKey(entry.topic, entry.partition))) }))
-  if (missing.length > 0) await consumer.commitOffsets(missing)
-  for (const start of missing) consumer.seek(start)
-  consumer.resume(asPartitions(fresh))
-}
-
-async function refreshLag({ admin, group, lagBook, clock }: SessionSetup): Promise<void> {
+async function refreshLag({ admin, placement, lagBook, clock }: SessionSetup): Promise<void> {
   const assigned = lagBook.assigned()
   const topics = [...new Set(assigned.map(({ topic }) => topic))]
-  const committed = await admin.ask((asked) => committedPositions(asked, group, topics))
+  const positions = await placement.positions(topics)
   const known = new Set(lagBook.read().map(({ topic, partition }) => partitionKey(topic, partition)))
   for (const topic of topics) {
     for (const { partition, high, low } of await admin.ask((asked) => asked.fetchTopicOffsets(topic))) {
       const key = partitionKey(topic, partition)
-      const next = committed.get(key) ?? BigInt(low)
+      const next = positions.get(key) ?? BigInt(low)
       if (!known.has(key)) lagBook.committed(topic, partition, next, clock.monotonicMs())
       lagBook.seen(topic, partition, BigInt(high))
     }
