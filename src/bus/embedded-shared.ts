@@ -1,0 +1,82 @@
+import { realpath } from 'node:fs/promises'
+import type { Clock } from '../platform/clock.js'
+import type { Log } from '../telemetry/log.js'
+import { type Env, openEnv } from './embedded-env.js'
+import { prepareBusDir, unwritable } from './embedded-format.js'
+import { Heartbeats } from './embedded-members.js'
+import { Store } from './embedded-store.js'
+import { openWakeFile, type WakeFile } from './embedded-wake.js'
+
+interface OpenDir {
+  readonly env: Env
+  readonly store: Store
+  readonly wake: WakeFile
+  readonly heartbeats: Heartbeats
+}
+
+/** A bus directory as all users of one process share it. */
+export interface SharedDir extends OpenDir {
+  /** Closes the directory where nobody else of the process uses it. */
+  release(): Promise<void>
+}
+
+interface Entry {
+  users: number
+  readonly opening: Promise<OpenDir>
+  closing?: Promise<void>
+}
+
+// By directory, for the whole process: LMDB does not bear being opened twice, and one queue of appends makes larger transactions.
+const entries = new Map<string, Entry>()
+
+/** @throws StatsError with exit code 78 where the directory cannot be used, see `prepareBusDir` */
+export async function shareDir({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Promise<SharedDir> {
+  const { partitions } = await prepareBusDir(dir)
+  const path = await realpath(dir)
+  await entries.get(path)?.closing
+  const entry = entries.get(path) ?? { users: 0, opening: openDir({ dir: path, partitions, clock, log }) }
+  entries.set(path, entry)
+  entry.users++
+  try {
+    const open = await entry.opening
+    return { ...open, release: once(() => release(path, entry, open)) }
+  } catch (error) {
+    entries.delete(path)
+    throw error
+  }
+}
+
+async function openDir(options: { dir: string; partitions: number; clock: Clock; log: Log }): Promise<OpenDir> {
+  const { dir, partitions, clock } = options
+  const env = openEnv(options)
+  try {
+    const wake = openWakeFile(options)
+    const heartbeats = new Heartbeats(dir, clock)
+    return { env, wake, heartbeats, store: new Store({ env, partitions, clock, wake }) }
+  } catch (error) {
+    await env.close()
+    throw unwritable(dir, error)
+  }
+}
+
+async function release(path: string, entry: Entry, { env, store, wake }: OpenDir): Promise<void> {
+  entry.users--
+  if (entry.users > 0) return
+  entry.closing = close()
+  await entry.closing
+
+  async function close(): Promise<void> {
+    await store.idle()
+    wake.close()
+    await env.close()
+    entries.delete(path)
+  }
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined
+  return () => {
+    done ??= run()
+    return done
+  }
+}
