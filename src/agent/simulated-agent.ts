@@ -4,13 +4,13 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { ContainerIdentity } from '../model/agent-state.js'
 import { type Clock, systemClock } from '../platform/clock.js'
+import { seededRandom } from '../platform/random.js'
 import {
   type AddedContainer,
   loadSimulatedNode,
   type SimulatedContainer,
   type SimulatedNode,
 } from './simulated-node.js'
-import { seededRandom } from './simulated-values.js'
 
 export type { AddedContainer, SimulatedContainer } from './simulated-node.js'
 

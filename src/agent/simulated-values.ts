@@ -4,17 +4,6 @@ export type Numbers = Record<string, number>
 const pageBytes = 4096
 const periodsPerSecond = 10
 
-/** A repeatable sequence of numbers in [0, 1): mulberry32, of public domain. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 /**
  * A container's `statistics` that live on from a recording: CPU times and periods only grow, memory wanders between
  * half and one and a half of what was recorded (never above its limit), limits stay.

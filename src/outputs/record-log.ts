@@ -16,15 +16,21 @@ export function createRecordLogSink({ log }: { log: Pick<Log, 'info'> }): Sink {
       let datapoints = 0
       let undecodable = 0
       for (const list of lists) {
-        const shown = record(list)
-        log.info(shown, 'record')
-        datapoints += shown.datapoints.length
-        undecodable += list.datapoints.count - shown.datapoints.length
+        const shown = recordList(log, list)
+        datapoints += shown
+        undecodable += list.datapoints.count - shown
       }
       return sentBatch({ datapoints, undecodable, notFinite: 0 })
     },
     async close() {},
   }
+}
+
+/** Logs one list; returns how many of its datapoints could be read. */
+export function recordList(log: Pick<Log, 'info'>, list: MetricList): number {
+  const shown = record(list)
+  log.info(shown, 'record')
+  return shown.datapoints.length
 }
 
 function record({ topic, tags, datapoints }: MetricList): { topic: string; tags: string[]; datapoints: string[] } {

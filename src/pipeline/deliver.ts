@@ -20,8 +20,8 @@ export interface DeliveryOptions {
   readonly batch?: { readonly limits: BatchLimits; readonly keyOf?: (list: MetricList) => string }
   /** Done to a batch at each write, so that tags are as new as they can be. */
   readonly through?: readonly Stage[]
-  /** False: the batch of this size is dropped as `global_limit`. */
-  readonly admit?: (bytes: number) => boolean
+  /** False: the batch is dropped as `global_limit`. */
+  readonly admit?: (batch: BatchFigures) => boolean
   /** What may wait in memory. With `whenFull` wait, `push` waits; else the oldest batches go, counted as `dropReason`. */
   readonly queue: {
     readonly limitBytes: number
@@ -36,7 +36,14 @@ export interface DeliveryOptions {
   /** Several waiting batches may share one write up to this size; 0 (unless given): one batch, one write. */
   readonly mergeBytes?: number
   /** Told of every batch that leaves, such as for `Producing N MetricLists ...`. */
-  readonly onBatch?: (batch: { key: string; lists: number; bytes: number }, trigger: BatchTrigger) => void
+  readonly onBatch?: (batch: BatchFigures, trigger: BatchTrigger) => void
+}
+
+/** A batch that is complete, as far as others may know it. */
+export interface BatchFigures {
+  readonly key: string
+  readonly lists: number
+  readonly bytes: number
 }
 
 /** Everything around a sink: gathers, queues, retries with back-off, counts. Sinks only report. */
@@ -157,12 +164,13 @@ class QueuedDelivery implements Delivery {
 
   #enqueue(batch: QueuedBatch, trigger: BatchTrigger): void {
     const { admit, onBatch } = this.#options
-    if (admit?.(batch.bytes) === false) {
+    const figures = { key: batch.key, lists: batch.lists.length, bytes: batch.bytes }
+    if (admit?.(figures) === false) {
       this.ledger.drop('global_limit', batch.datapoints)
       for (const receipt of batch.owners) receipt.done()
       return
     }
-    onBatch?.({ key: batch.key, lists: batch.lists.length, bytes: batch.bytes }, trigger)
+    onBatch?.(figures, trigger)
     this.#queue.push(batch)
     this.#queuedBytes += batch.bytes
     this.#heldDatapoints += batch.datapoints

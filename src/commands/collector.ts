@@ -1,0 +1,169 @@
+import type { AgentPoller } from '../agent/poller.js'
+import { createAvroTcp } from '../inputs/avro-tcp.js'
+import { createMesosAgentSource } from '../inputs/mesos-agent.js'
+import { unknownAgentState } from '../model/agent-state.js'
+import type { HostPort } from '../options/address.js'
+import type { collectorOptions } from '../options/collector.js'
+import type { Parsed } from '../options/option.js'
+import { recordingSink } from '../outputs/recording-sink.js'
+import type { Sink } from '../outputs/sink.js'
+import { createStatsdSender } from '../outputs/statsd-udp.js'
+import { type BatchFigures, createDelivery, type Delivery } from '../pipeline/deliver.js'
+import { runPipeline } from '../pipeline/pipeline.js'
+import { createBackoff } from '../platform/backoff.js'
+import { createByteLimiter } from '../platform/limiter.js'
+import { createAgentTags } from '../tagging/agent-tags.js'
+import { createTopicRule } from '../tagging/topic.js'
+import type { Counters } from '../telemetry/counters.js'
+import type { Ledger } from '../telemetry/ledger.js'
+import { sendOwnMetrics } from '../telemetry/own-metrics.js'
+import { createPollerOf } from './agent-parts.js'
+import { createCollectorSink } from './bus-parts.js'
+import type { CommandContext } from './command.js'
+import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+
+export type CollectorOptions = Parsed<typeof collectorOptions>
+
+/** What waits for the bus in memory; senders feel what does not fit as TCP back-pressure. */
+const QUEUE_BYTES = 32 * 1024 * 1024
+/** Waiting batches that share one write to the bus. */
+const WRITE_BYTES = 1024 * 1024
+
+export function run(options: CollectorOptions, context: CommandContext): Promise<void> {
+  return runDaemon('collector', options, context, (daemon) => runCollector(options, daemon))
+}
+
+/** Avro streams and the Mesos agent -> agent tags and topics -> the bus. */
+export async function runCollector(
+  options: CollectorOptions,
+  daemon: Daemon,
+  onListening: (address: HostPort) => void = () => {},
+): Promise<void> {
+  const { counters, clock, readiness } = daemon
+  const ledger = daemon.openLedger('collector')
+  readiness.waiting('listening', 'not started yet')
+  const poller = createPollerOf(options, daemon, { snapshot: true, systemFile: options.agentTestSystemFile })
+  const avroTcp = createAvroTcp({
+    listen: options.listenEndpoint,
+    clock,
+    telemetry: telemetryOf(daemon, ledger),
+    limitKbytes: options.inputLimitAmountKbytes,
+    limitPeriodMs: options.inputLimitPeriod * 1000,
+    recordLists: options.recordInputLog,
+    recordHexdump: options.recordInputHexdump,
+    onListening(address) {
+      readiness.ready('listening')
+      onListening(address)
+    },
+  })
+  const stopOwnMetrics = startOwnMetrics(options, daemon)
+  const limit = startGlobalLimit(options, daemon)
+  try {
+    await runPipeline(
+      {
+        from: [
+          avroTcp,
+          ...(poller
+            ? [createMesosAgentSource({ poller, agentTopic: options.agentMetricsTopic, counters, ledger })]
+            : []),
+        ],
+        to: [createBusDelivery(options, daemon, { ledger, poller, admit: limit.admit })],
+        ledger,
+      },
+      daemon,
+    )
+  } finally {
+    limit.stop()
+    await stopOwnMetrics()
+  }
+}
+
+function createBusDelivery(
+  options: CollectorOptions,
+  daemon: Daemon,
+  parts: { ledger: Ledger; poller: AgentPoller | undefined; admit: (batch: BatchFigures) => boolean },
+): Delivery {
+  const { log, clock, counters } = daemon
+  const topicOf = createTopicRule({ prefix: options.kafkaTopicPrefix, singleTopic: options.kafkaSingleTopic })
+  const state = () => parts.poller?.state() ?? unknownAgentState
+  const noAgentState = counters.cell('collector.topic_sorter.no_agent_state_available')
+  return createDelivery({
+    sink: recorded(createCollectorSink(options, daemon, topicOf), options, daemon),
+    ledger: parts.ledger,
+    log,
+    clock,
+    backoff: createBackoff({ firstMs: 250, maxMs: 15_000 }),
+    batch: {
+      keyOf: topicOf,
+      limits: {
+        lists: options.kafkaProduceCount,
+        bytes: options.kafkaProduceKbytes * 1024,
+        ageMs: options.kafkaProducePeriodMs,
+      },
+    },
+    through: [createAgentTags(state, { noAgentState })],
+    admit: parts.admit,
+    queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'queue_full' },
+    mergeBytes: WRITE_BYTES,
+    onBatch: (batch, trigger) => log.debug({ ...batch, trigger }, 'producing'),
+  })
+}
+
+function recorded(
+  sink: Sink,
+  { recordOutputLog: lists, recordOutputHexdump: hexdump }: CollectorOptions,
+  { log }: Daemon,
+) {
+  return lists || hexdump ? recordingSink(sink, { log, lists, hexdump }) : sink
+}
+
+/** What all together may put on the bus: --global-limit-*. One line a period tells of it, where something was dropped. */
+function startGlobalLimit(
+  { globalLimitAmountKbytes, globalLimitPeriod }: CollectorOptions,
+  { clock, log, counters }: Daemon,
+): { admit: (batch: BatchFigures) => boolean; stop: () => void } {
+  const limiter = createByteLimiter(globalLimitAmountKbytes * 1024)
+  const stop = clock.every(globalLimitPeriod * 1000, () => {
+    const { receivedBytes, throttledBytes } = limiter
+    if (throttledBytes > 0) {
+      const fields = { processedKbytes: kbytes(receivedBytes), droppedKbytes: kbytes(throttledBytes) }
+      log.error(fields, 'more than --global-limit-amount-kbytes in a period: the rest was dropped')
+    }
+    limiter.reset()
+  })
+  function admit({ key, lists, bytes }: BatchFigures): boolean {
+    const allowed = limiter.allow(bytes)
+    countBatch(counters, allowed ? '' : '_throttled', { key, lists, bytes })
+    return allowed
+  }
+  return { admit, stop }
+}
+
+// R78, R79: `records` are lists; each is counted as a total and by its topic on the bus.
+function countBatch(counters: Counters, suffix: '' | '_throttled', { key, lists, bytes }: BatchFigures): void {
+  for (const topic of [undefined, key]) {
+    counters.add(`collector.topic_sorter.records${suffix}`, lists, topic)
+    counters.add(`collector.topic_sorter.bytes${suffix}`, bytes, topic)
+  }
+}
+
+function kbytes(bytes: number): number {
+  return Math.round(bytes / 1024)
+}
+
+function startOwnMetrics(options: CollectorOptions, { counters, clock, log }: Daemon): () => Promise<void> {
+  const { statsdUdpHost: host, statsdUdpPort: port, statsdPeriod } = options
+  if (host === undefined || port === undefined) return async () => {}
+  const sender = createStatsdSender({ host, port, log, clock })
+  const stop = sendOwnMetrics({
+    counters,
+    clock,
+    periodMs: statsdPeriod * 1000,
+    idPrefix: 'collector.',
+    send: sender.send,
+  })
+  return async () => {
+    stop()
+    await sender.close()
+  }
+}

@@ -1,0 +1,100 @@
+import type { daemonOptions } from '../options/common.js'
+import { effectiveForLog } from '../options/effective.js'
+import type { Parsed } from '../options/option.js'
+import { type Clock, systemClock } from '../platform/clock.js'
+import { formatAddress } from '../platform/hosts.js'
+import { type AdminServer, startAdmin } from '../telemetry/admin.js'
+import { Counters } from '../telemetry/counters.js'
+import { Ledger } from '../telemetry/ledger.js'
+import { createLog, type Log, type LogLevel } from '../telemetry/log.js'
+import { Readiness } from '../telemetry/readiness.js'
+import { logLedgers, reportLedgers } from '../telemetry/report.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
+import type { CommandContext } from './command.js'
+
+/** What every part of a running daemon shares. */
+export interface Daemon {
+  readonly log: Log
+  readonly counters: Counters
+  readonly clock: Clock
+  readonly readiness: Readiness
+  /** Aborted when the daemon is to drain and end. */
+  readonly signal: AbortSignal
+  readonly shutdownTimeoutMs: number
+  readonly version: string
+  /** Opens the account of a hop; it is shown everywhere that ledgers are. */
+  openLedger(hop: string): Ledger
+  /** Where /metrics and the others are served; undefined where they are not. */
+  readonly admin: AdminServer | undefined
+}
+
+const LEDGER_PERIOD_MS = 60_000
+
+/**
+ * Runs `work` with log, counters, ledgers and the admin server; at the end every hop's ledger is logged, also when
+ * `work` failed.
+ */
+export async function runDaemon(
+  role: string,
+  options: Parsed<typeof daemonOptions>,
+  context: CommandContext,
+  work: (daemon: Daemon, ledgers: readonly Ledger[]) => Promise<void>,
+): Promise<void> {
+  const log = await openLog(role, options, context)
+  const counters = new Counters()
+  const readiness = new Readiness()
+  const ledgers: Ledger[] = []
+  log.info({ version: context.version, options: effectiveForLog(context.effective) }, 'starting')
+  const admin = await openAdmin(options, { counters, ledgers, readiness }, log)
+  const stopReport = reportLedgers({ log, ledgers, clock: systemClock, periodMs: LEDGER_PERIOD_MS })
+  const daemon: Daemon = {
+    log,
+    counters,
+    clock: systemClock,
+    readiness,
+    signal: context.signal,
+    shutdownTimeoutMs: options.shutdownTimeoutMs,
+    version: context.version,
+    admin,
+    openLedger(hop) {
+      const ledger = new Ledger(hop)
+      ledgers.push(ledger)
+      return ledger
+    },
+  }
+  try {
+    await work(daemon, ledgers)
+  } finally {
+    stopReport()
+    logLedgers(log, ledgers, 'ledger at exit')
+    await admin?.close()
+  }
+}
+
+/** The log as the options want it: pretty where people look, JSON for machines. */
+export function openLog(
+  role: string,
+  { logLevel, logFormat }: { logLevel: LogLevel; logFormat: 'json' | 'pretty' | undefined },
+  { stderr, stderrIsTerminal, stderrColour }: CommandContext,
+): Promise<Log> {
+  const format = logFormat ?? (stderrIsTerminal ? 'pretty' : 'json')
+  return createLog({ level: logLevel, format, role, destination: stderr, colour: stderrColour })
+}
+
+/** What a part takes of a daemon, together with its hop's ledger. */
+export function telemetryOf({ log, counters }: Daemon, ledger: Ledger): Telemetry {
+  return { log, counters, ledger }
+}
+
+async function openAdmin(
+  { adminListen, adminToken }: Parsed<typeof daemonOptions>,
+  shown: { counters: Counters; ledgers: readonly Ledger[]; readiness: Readiness },
+  log: Log,
+): Promise<AdminServer | undefined> {
+  if (adminListen === undefined) return undefined
+  const token = adminToken === undefined ? {} : { token: adminToken }
+  const admin = await startAdmin({ ...adminListen, ...token, ...shown })
+  const address = formatAddress(admin.address.host, admin.address.port)
+  log.info({ address: `http://${address}` }, 'serving /metrics, /health, /ready and /ledger')
+  return admin
+}

@@ -1,0 +1,206 @@
+import type { AgentPoller } from '../agent/poller.js'
+import { readDescriptorLimit } from '../containers/descriptor-limit.js'
+import type { ContainerEndpoint } from '../containers/endpoint.js'
+import type { Identities } from '../containers/identities.js'
+import { createIsolatorApi, type IsolatorApi } from '../containers/isolator-api.js'
+import type { PortMode } from '../containers/ports.js'
+import { createRegistry, type Registry } from '../containers/registry.js'
+import { createStateDir } from '../containers/state-dir.js'
+import { createStatsdUdp } from '../inputs/statsd-udp.js'
+import { formatAddress, type ListenAddress } from '../options/address.js'
+import type { Parsed } from '../options/option.js'
+import type { statsdProxyOptions } from '../options/statsd-proxy.js'
+import { createCollectorTcp } from '../outputs/collector-tcp.js'
+import { createDiscardSink } from '../outputs/discard.js'
+import { createStatsdOutput, type StatsdOutput } from '../outputs/statsd-udp.js'
+import { createDelivery, type Delivery } from '../pipeline/deliver.js'
+import { runPipeline } from '../pipeline/pipeline.js'
+import { createBackoff } from '../platform/backoff.js'
+import { addressOfInterface } from '../platform/interfaces.js'
+import type { Ledger } from '../telemetry/ledger.js'
+import { createPollerOf, pollingSource } from './agent-parts.js'
+import type { CommandContext } from './command.js'
+import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+
+export type ProxyOptions = Parsed<typeof statsdProxyOptions>
+
+/** What the command that embeds a proxy learns when it runs. */
+export interface RunningProxy {
+  /** Undefined with --isolator-listen off. */
+  readonly isolatorAddress: ListenAddress | undefined
+  register(containerId: string): Promise<ContainerEndpoint | undefined>
+  unregister(containerId: string): Promise<void>
+}
+
+export function run(options: ProxyOptions, context: CommandContext): Promise<void> {
+  return runDaemon('statsd-proxy', options, context, (daemon) => runProxy(options, daemon))
+}
+
+/** StatsD of every container -> tags -> Avro to the collector, and StatsD to wherever it is wanted. */
+export async function runProxy(
+  options: ProxyOptions,
+  daemon: Daemon,
+  onRunning: (proxy: RunningProxy) => void = () => {},
+): Promise<void> {
+  const { log, counters, clock, readiness } = daemon
+  const ledger = daemon.openLedger('statsd-proxy')
+  readiness.waiting('listening', 'not started yet')
+  const descriptorLimit = await readDescriptorLimit()
+  const poller = createPollerOf(options, daemon, { snapshot: false })
+  const statsdOutput = options.outputStatsdEnabled ? createStatsdOutputOf(options, daemon, () => registry) : undefined
+  const statsd = createStatsdUdp({
+    ...statsdInputOptions(options, statsdOutput),
+    clock,
+    telemetry: telemetryOf(daemon, ledger),
+  })
+  const registry = createRegistry({
+    portMode: portModeOf(options),
+    openSocket: statsd.open,
+    stateDir: createStateDir({ path: options.statePathDir, log, counters }),
+    ...(poller && { identities: identitiesOf(poller) }),
+    log,
+    counters,
+    clock,
+    ...(descriptorLimit !== undefined && { descriptorLimit }),
+  })
+  let api: IsolatorApi | undefined
+
+  try {
+    await registry.recover()
+    api = await startIsolatorApi(options, registry, daemon)
+    if (poller) followAgent(poller, registry, daemon, options.agentPollPeriod * 1000)
+    await runPipeline(
+      {
+        from: [statsd, ...(poller ? [pollingSource(poller)] : [])],
+        to: [createCollectorDelivery(options, daemon, ledger)],
+        ledger,
+      },
+      {
+        ...daemon,
+        onStarted() {
+          readiness.ready('listening')
+          onRunning({ isolatorAddress: api?.address, register: registry.register, unregister: registry.unregister })
+        },
+      },
+    )
+  } finally {
+    await api?.close()
+    await registry.close()
+    await statsdOutput?.close()
+  }
+}
+
+function portModeOf({
+  listenPortMode,
+  listenPort = 0,
+  listenPortStart = 0,
+  listenPortEnd = 0,
+}: ProxyOptions): PortMode {
+  switch (listenPortMode) {
+    case 'ephemeral':
+      return { mode: 'ephemeral' }
+    case 'single':
+      return { mode: 'single', port: listenPort }
+    case 'range':
+      return { mode: 'range', startPort: listenPortStart, endPort: listenPortEnd }
+  }
+}
+
+function statsdInputOptions(options: ProxyOptions, statsdOutput: StatsdOutput | undefined) {
+  return {
+    hosts: options.listenHost === undefined ? hostsOf(options.listenInterface) : [options.listenHost],
+    rules: {
+      malformed: options.malformed,
+      rateScaling: options.rateScaling,
+      nameLimitBytes: options.nameLimitBytes,
+      tagLimitBytes: options.tagLimitBytes,
+    },
+    gaugeDeltas: options.gaugeDeltas,
+    chunking: options.outputCollectorChunking,
+    chunkSizeDatapoints: options.outputCollectorChunkSizeDatapoints,
+    chunkTimeoutMs: options.outputCollectorChunkTimeoutSeconds * 1000,
+    limitKbytes: options.containerLimitAmountKbytes,
+    limitPeriodMs: options.containerLimitPeriodSecs * 1000,
+    unknownHoldMs: options.unknownHoldMs,
+    receiveBufferKbytes: options.receiveBufferKbytes,
+    ...(statsdOutput && { onLine: statsdOutput.send }),
+  }
+}
+
+function hostsOf(interfaceName: string): string[] {
+  const { ipv4, ipv6 } = addressOfInterface(interfaceName)
+  return [ipv4, ipv6].filter((address) => address !== undefined)
+}
+
+function createStatsdOutputOf(options: ProxyOptions, daemon: Daemon, registry: () => Registry): StatsdOutput {
+  return createStatsdOutput({
+    host: options.outputStatsdHost,
+    port: options.outputStatsdPort,
+    refreshMs: options.outputStatsdHostRefreshSeconds * 1000,
+    annotationMode: options.outputStatsdAnnotationMode,
+    chunkSizeBytes: options.outputStatsdChunking ? options.outputStatsdChunkSizeBytes : 0,
+    unknownHoldMs: options.unknownHoldMs,
+    ownerOf: (containerId) => registry().ownerOf(containerId),
+    log: daemon.log,
+    counters: daemon.counters,
+    clock: daemon.clock,
+  })
+}
+
+function createCollectorDelivery(options: ProxyOptions, { log, counters, clock }: Daemon, ledger: Ledger): Delivery {
+  const { outputCollectorEnabled, outputCollectorIp: host, outputCollectorPort: port } = options
+  // With StatsD as the only output, its rows are sent on from the packet; the datapoints need not go anywhere.
+  const sink = outputCollectorEnabled ? createCollectorTcp({ host, port, log, counters }) : createDiscardSink()
+  return createDelivery({
+    sink,
+    ledger,
+    log,
+    clock,
+    backoff: createBackoff({ firstMs: 1000, maxMs: 60_000 }),
+    queue: {
+      limitBytes: options.outputCollectorBufferKbytes * 1024,
+      whenFull: 'drop_oldest',
+      dropReason: 'collector_away',
+    },
+  })
+}
+
+function identitiesOf(poller: AgentPoller): Identities {
+  return {
+    identify: (containerId) => poller.state().containers.get(containerId),
+    onIdentities: (callback) => poller.onState(callback),
+    refresh: () => poller.refresh(),
+  }
+}
+
+/**
+ * Lets the registry forget what the agent no longer lists, once per poll at most: questions asked for a new
+ * container come quickly one after the other, and an agent that restarts lists nothing for a while.
+ */
+function followAgent(poller: AgentPoller, registry: Registry, { clock, log }: Daemon, pollPeriodMs: number): void {
+  let lastMs = Number.NEGATIVE_INFINITY
+  poller.onState(({ containers }) => {
+    if (clock.monotonicMs() - lastMs < pollPeriodMs / 2) return
+    lastMs = clock.monotonicMs()
+    registry
+      .reconcile(containers.keys())
+      .catch((cause) => log.warn({ cause: String(cause) }, 'endpoints were not compared with the agent'))
+  })
+}
+
+async function startIsolatorApi(
+  { isolatorListen, isolatorSocketMode }: ProxyOptions,
+  registry: Registry,
+  { log, counters }: Daemon,
+): Promise<IsolatorApi | undefined> {
+  if (isolatorListen === 'off') return undefined
+  const api = await createIsolatorApi({
+    listen: isolatorListen,
+    registry,
+    log,
+    counters,
+    socketMode: isolatorSocketMode,
+  })
+  log.info({ address: formatAddress(api.address) }, 'the isolator module can announce containers here')
+  return api
+}
