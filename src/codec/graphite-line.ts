@@ -48,22 +48,38 @@ export function createGraphiteNames({ prefix, prefixIds, tags: withTags }: Graph
   }
 }
 
+/** Carbon's line receiver closes the connection on a longer line (twisted's LineOnlyReceiver.MAX_LENGTH). */
+const LINE_LIMIT_BYTES = 16_384
+/** Room for a blank, the longest double, a blank, seconds. */
+const NUMBERS_BYTES = 50
+
 /**
  * Renders a list for carbon's plaintext port, one `path value seconds` line a datapoint.
  *
- * Carbon counts whole seconds, our model milliseconds. NaN and infinities, which carbon does not store, are left out.
+ * Carbon counts whole seconds, our model milliseconds. NaN and infinities, which carbon does not store, are left out,
+ * and so is a line of more than 16 KiB, at which carbon would close the connection.
  */
 export function encodeGraphiteLines({ tags, datapoints }: MetricList, names: GraphiteNames): RenderedLines {
   const before = names.beforeOf(tags)
   const behind = names.behindOf(tags)
   let text = ''
   let notFinite = 0
+  let tooLarge = 0
   const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-    if (Number.isFinite(value))
-      text += `${before}${names.nameOf(name)}${behind} ${value} ${Math.floor(timeMs / 1000)}\n`
-    else notFinite++
+    const path = before + names.nameOf(name) + behind
+    if (!Number.isFinite(value)) notFinite++
+    else if (isTooLong(path)) tooLarge++
+    else text += `${path} ${value} ${Math.floor(timeMs / 1000)}\n`
   })
-  return { text, datapoints: read - notFinite, notFinite, undecodable: datapoints.count - read }
+  const written = read - notFinite - tooLarge
+  return { text, datapoints: written, notFinite, tooLarge, undecodable: datapoints.count - read }
+}
+
+function isTooLong(path: string): boolean {
+  // Three bytes is what a UTF-16 unit can need; only long paths are measured.
+  return (
+    path.length * 3 > LINE_LIMIT_BYTES - NUMBERS_BYTES && Buffer.byteLength(path) > LINE_LIMIT_BYTES - NUMBERS_BYTES
+  )
 }
 
 function idParts(tags: readonly Tag[]): string[] {
@@ -83,7 +99,8 @@ function tagSuffix(tags: readonly Tag[]): string {
   }
   let suffix = ''
   for (const key of [...safe.keys()].sort()) suffix += `;${key}=${safe.get(key)}`
-  return suffix
+  // Carbon takes a path with such an end for OpenMetrics' form, and then refuses it.
+  return suffix.replace(/"}$/, '"_')
 }
 
 function safeTagKey(key: string): string {

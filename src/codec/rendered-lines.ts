@@ -1,11 +1,17 @@
-/** Text lines for datapoints, and how many datapoints have none: together they are all of the list. */
-export interface RenderedLines {
-  /** Every line ends with a newline; '' where there is none. */
-  readonly text: string
-  /** Datapoints that became a line. */
+/** What became of the datapoints of a list or a batch: together they are all of it. */
+export interface RenderedCounts {
+  /** Datapoints that are written. */
   readonly datapoints: number
   /** NaN and infinities, where the format has no number for them. */
   readonly notFinite: number
   /** Datapoints that a sender announced but did not send; see `forEachDatapoint`. */
   readonly undecodable: number
+  /** Datapoints with names or tags so long that the reader would refuse the line or close the connection; absent where there is no limit. */
+  readonly tooLarge?: number
+}
+
+/** Text lines for datapoints. */
+export interface RenderedLines extends RenderedCounts {
+  /** Every line ends with a newline; '' where there is none. */
+  readonly text: string
 }

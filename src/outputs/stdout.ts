@@ -93,7 +93,8 @@ function writeOut(out: Writable, text: string, signal: AbortSignal): Promise<Err
     const onClose = () => settle(closed)
     signal.addEventListener('abort', onAbort, { once: true })
     out.once('close', onClose)
-    out.write(text, (cause) => settle(cause ?? undefined))
+    // Node answers a write without a cause when the stream was destroyed under it.
+    out.write(text, (cause) => settle(cause ?? (out.destroyed ? closed : undefined)))
 
     function settle(cause: Error | undefined) {
       signal.removeEventListener('abort', onAbort)

@@ -72,6 +72,7 @@ test.each<[string, Case, string]>([
   ['; and blanks in a value; = may stand there', { tags: { k: 'a;b c\nd=e!' } }, 'n;k=a_b_c_d=e!'],
   ['a value that begins with ~', { tags: { k: '~a~' } }, 'n;k=_a~'],
   ['slashes and other letters in a value', { tags: { k: '/x/ü' } }, 'n;k=/x/ü'],
+  ['an end that carbon takes for OpenMetrics', { tags: { k: '{a="b"}' } }, 'n;k={a="b"_'],
   ["carbon's own tag", { tags: { name: 'x' } }, 'n;name_=x'],
 ])('tags: %s', (_rule, example, expected) => {
   expect(path({ ...example, asTags: true })).toBe(expected)
@@ -93,6 +94,24 @@ test('NaN and infinities are left out and told', () => {
     text: 'n 2 1469124000\n',
     datapoints: 1,
     notFinite: 2,
+    tooLarge: 0,
     undecodable: 0,
   })
+})
+
+test('a line at which carbon would close the connection is left out and told', () => {
+  const names = createGraphiteNames({ prefix: '', prefixIds: true, tags: true })
+  const tooLargeWith = (value: string) => {
+    const points = [{ name: 'n', timeMs: at, value: 1 }]
+    return encodeGraphiteLines({ topic: 't', tags: [{ key: 'k', value }], datapoints: encodeDatapoints(points) }, names)
+  }
+  expect(tooLargeWith('v'.repeat(16_000))).toMatchObject({ datapoints: 1, tooLarge: 0 })
+  expect(tooLargeWith('v'.repeat(16_384))).toEqual({
+    text: '',
+    datapoints: 0,
+    notFinite: 0,
+    tooLarge: 1,
+    undecodable: 0,
+  })
+  expect(tooLargeWith('指'.repeat(6000))).toMatchObject({ datapoints: 0, tooLarge: 1 })
 })

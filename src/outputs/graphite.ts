@@ -1,0 +1,104 @@
+import { createGraphiteNames, encodeGraphiteLines, type GraphiteNaming } from '../codec/graphite-line.js'
+import { encodePickleFrames } from '../codec/graphite-pickle.js'
+import type { RenderedCounts } from '../codec/rendered-lines.js'
+import type { MetricList } from '../model/metric-list.js'
+import type { Clock } from '../platform/clock.js'
+import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
+import type { Log } from '../telemetry/log.js'
+import { CarbonDatagrams } from './carbon-datagrams.js'
+import { CarbonStream } from './carbon-stream.js'
+import { renderBatch, sentBatch } from './rendering.js'
+import type { Sink } from './sink.js'
+
+export const graphiteProtocols = ['tcp', 'udp', 'pickle'] as const
+export type GraphiteProtocol = (typeof graphiteProtocols)[number]
+
+export interface GraphiteSinkOptions {
+  readonly host: string
+  readonly port: number
+  readonly protocol: GraphiteProtocol
+  readonly naming: GraphiteNaming
+  /** Whether a connection that cannot be made ends the process (69); else it is tried again. */
+  readonly exitOnConnectFailure: boolean
+  readonly clock: Clock
+  readonly log: Log
+  /** For connecting, and for carbon to take what was written; 30,000 unless given. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Writes to carbon: lines by TCP or UDP, or pickles by TCP.
+ *
+ * Carbon never answers. A datapoint counts as sent when the system took it; what carbon may not have read when a TCP connection
+ * ends is sent once more on the next one (see CarbonStream). By UDP, what is lost on the way is lost.
+ */
+export function createGraphiteSink(options: GraphiteSinkOptions): Sink {
+  const { protocol, exitOnConnectFailure } = options
+  const carrier: Carrier = protocol === 'udp' ? new CarbonDatagrams(options) : new CarbonStream(options)
+  const encode = createEncoder(options)
+
+  /** The fault where there is no connection and none is needed to go on. */
+  async function connect(signal: AbortSignal): Promise<StatsError | undefined> {
+    try {
+      await carrier.connect(signal)
+      return undefined
+    } catch (cause) {
+      if (exitOnConnectFailure && !signal.aborted) throw unreachable(options, cause, ExitCode.unavailable)
+      return unreachable(options, cause)
+    }
+  }
+
+  return {
+    name: 'graphite',
+    async open(signal) {
+      await connect(signal)
+    },
+    async write(lists, signal) {
+      const { bytes, counts } = encode(lists)
+      if (bytes.length === 0) return sentBatch(counts)
+      const fault = await connect(signal)
+      if (fault !== undefined) return { status: 'retry', cause: fault }
+      try {
+        await carrier.send(bytes, signal)
+        return sentBatch(counts)
+      } catch (cause) {
+        // A connection that breaks may be a restart of carbon: the next write connects anew, and that decides.
+        return { status: 'retry', cause: unreachable(options, cause) }
+      }
+    },
+    close: () => carrier.close(),
+  }
+}
+
+interface Carrier {
+  /** Does nothing where there is a connection. */
+  connect(signal: AbortSignal): Promise<void>
+  send(bytes: Buffer, signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+function unreachable({ host, port, protocol }: GraphiteSinkOptions, cause: unknown, exitCode?: number): StatsError {
+  const why = `Graphite at ${host}:${port} (${protocol}) does not take data: ${messageOf(cause)}.`
+  const check = 'Check --output-host, --output-port and --graphite-protocol.'
+  return new StatsError('DS_GRAPHITE_UNREACHABLE', `${why} ${check}`, {
+    cause,
+    ...(exitCode !== undefined && { exitCode }),
+  })
+}
+
+function createEncoder({ protocol, naming }: GraphiteSinkOptions): (lists: readonly MetricList[]) => {
+  bytes: Buffer
+  counts: RenderedCounts
+} {
+  const names = createGraphiteNames(naming)
+  if (protocol === 'pickle') {
+    return (lists) => {
+      const { frames, ...counts } = encodePickleFrames(lists, names)
+      return { bytes: Buffer.concat(frames), counts }
+    }
+  }
+  return (lists) => {
+    const { text, ...counts } = renderBatch(lists, (list) => encodeGraphiteLines(list, names))
+    return { bytes: Buffer.from(text), counts }
+  }
+}
