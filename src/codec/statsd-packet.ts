@@ -39,6 +39,25 @@ export class StatsdCounts {
   reservedTags = 0
   /** Names and tag sections whose bytes were no UTF-8. */
   invalidUtf8 = 0
+
+  /** Whether anything but plain rows was seen. */
+  get odd(): boolean {
+    const notStored = this.malformed + this.notAMetric + this.tooLarge
+    const noted = this.malformedAsZero + this.badRates + this.unknownSections + this.reservedTags + this.invalidUtf8
+    return notStored + noted > 0
+  }
+
+  /** Sets all but `received` and `rows` to 0. */
+  clearOddities(): void {
+    this.malformed = 0
+    this.notAMetric = 0
+    this.tooLarge = 0
+    this.malformedAsZero = 0
+    this.badRates = 0
+    this.unknownSections = 0
+    this.reservedTags = 0
+    this.invalidUtf8 = 0
+  }
 }
 
 /** What belongs to one packet beside its bytes. */

@@ -1,5 +1,5 @@
 import { countPacketDatapoints } from '../../src/codec/statsd-line.js'
-import type { StatsdCounts } from '../../src/codec/statsd-packet.js'
+import { StatsdCounts } from '../../src/codec/statsd-packet.js'
 import { identity, readDatapoints, readPackets, summary } from '../support/statsd-reading.js'
 
 type Counted = Partial<StatsdCounts>
@@ -246,17 +246,5 @@ test.each([
 })
 
 function zeros(counted: Counted): StatsdCounts {
-  return {
-    rows: 0,
-    received: 0,
-    malformed: 0,
-    notAMetric: 0,
-    tooLarge: 0,
-    malformedAsZero: 0,
-    badRates: 0,
-    unknownSections: 0,
-    reservedTags: 0,
-    invalidUtf8: 0,
-    ...counted,
-  }
+  return Object.assign(new StatsdCounts(), counted)
 }

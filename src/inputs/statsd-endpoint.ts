@@ -1,0 +1,173 @@
+import type { GaugeMemory } from '../codec/statsd-gauges.js'
+import { countPacketDatapoints } from '../codec/statsd-line.js'
+import type { PacketContext } from '../codec/statsd-packet.js'
+import type { Owner } from '../containers/endpoint.js'
+import type { Clock } from '../platform/clock.js'
+import { type ByteLimiter, createByteLimiter } from '../platform/limiter.js'
+import type { Cell } from '../telemetry/counters.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
+import { type HoldBudget, PacketHold } from './statsd-hold.js'
+import type { StatsdIntake } from './statsd-intake.js'
+
+/** Is told every row that came in, without its line end: what the StatsD output sends on, byte for byte. */
+export type OnLine = (owner: Owner, packet: Buffer, start: number, end: number) => void
+
+/** What all endpoints are made with. */
+export interface EndpointOptions {
+  readonly intake: StatsdIntake
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Bytes that an endpoint may receive in a period. */
+  readonly limitBytes: number
+  readonly limitPeriodMs: number
+  readonly unknownHoldMs: number
+  /** Bytes that an endpoint may hold back, and all together. */
+  readonly holdLimitBytes: number
+  readonly holdBudget: HoldBudget
+  readonly onLine: OnLine | undefined
+}
+
+const nobody: Owner = { status: 'unknown' }
+
+/**
+ * One StatsD endpoint: whom its packets belong to, its limit, and what waits until the agent has named the container.
+ * It knows no socket: packets are given to it.
+ */
+export class StatsdEndpoint {
+  readonly #options: EndpointOptions
+  readonly #limiter: ByteLimiter
+  readonly #hold: PacketHold
+  readonly #gauges: GaugeMemory | undefined
+  readonly #cells: Record<'packets' | 'bytes' | 'throttledPackets' | 'throttledBytes', Cell>
+  readonly #undo: (() => void)[]
+  #owner: Owner
+  #context: PacketContext
+  #packets = 0
+  /** Under which its kernel drops are counted: the last container it was known to belong to. */
+  label: string
+
+  constructor(options: EndpointOptions, owner: Owner) {
+    const { intake, clock, telemetry, limitBytes, limitPeriodMs, unknownHoldMs, holdLimitBytes, holdBudget } = options
+    this.#options = options
+    this.#limiter = createByteLimiter(limitBytes)
+    this.#hold = new PacketHold({
+      clock,
+      holdMs: unknownHoldMs,
+      limitBytes: holdLimitBytes,
+      budget: holdBudget,
+      release: (packet, timeMs) => this.#takeHeld(packet, timeMs),
+    })
+    this.#gauges = intake.createGauges()
+    this.#cells = endpointCells(telemetry)
+    this.#owner = owner
+    this.#context = this.#contextOf(owner)
+    this.label = containerIdOf(owner) ?? 'unknown_container'
+    this.#undo = [
+      telemetry.ledger.addHolder(() => this.#hold.datapoints),
+      clock.every(limitPeriodMs, () => this.#startPeriod()),
+    ]
+  }
+
+  /** Datagrams that came in so far, throttled ones too. */
+  get packets(): number {
+    return this.#packets
+  }
+
+  /** One datagram. The limit is looked at before it is read, so a flood costs little. */
+  receive(packet: Buffer): void {
+    this.#packets++
+    this.#cells.packets.value++
+    this.#cells.bytes.value += packet.length
+    if (this.#limiter.allow(packet.length)) this.#accept(packet)
+    else this.#throttle(packet)
+  }
+
+  /** Tells who speaks here from now on. What waited for the agent's word leaves under the new name. */
+  setOwner(owner: Owner): void {
+    if (isSameOwner(owner, this.#owner)) return
+    // Who waited for another name than this one will not hear it any more.
+    if (owner.status === 'pending') this.#hold.releaseAll()
+    this.#owner = owner
+    this.#context = this.#contextOf(owner)
+    this.label = containerIdOf(owner) ?? this.label
+    if (owner.status !== 'pending') this.#hold.releaseAll()
+  }
+
+  /** Gives back what waits, as nobody's where it has no name, and stops the periods. */
+  end(): void {
+    this.#hold.releaseAll()
+    for (const undo of this.#undo) undo()
+  }
+
+  #accept(packet: Buffer): void {
+    const timeMs = this.#options.clock.nowMs()
+    if (this.#owner.status !== 'pending' || this.#options.unknownHoldMs === 0) {
+      this.#options.intake.take(packet, timeMs, this.#context)
+      return
+    }
+    const datapoints = countPacketDatapoints(packet)
+    this.#options.telemetry.ledger.received += datapoints
+    this.#hold.add(packet, timeMs, datapoints)
+  }
+
+  /** Reading counts as received what was counted when the packet came. */
+  #takeHeld(packet: Buffer, timeMs: number): void {
+    this.#options.telemetry.ledger.received -= countPacketDatapoints(packet)
+    this.#options.intake.take(packet, timeMs, this.#context)
+  }
+
+  #throttle(packet: Buffer): void {
+    const { ledger } = this.#options.telemetry
+    const datapoints = countPacketDatapoints(packet)
+    ledger.received += datapoints
+    ledger.drop('container_limit', datapoints)
+    this.#cells.throttledPackets.value++
+    this.#cells.throttledBytes.value += packet.length
+  }
+
+  /** Tells of the past period on the container's own way, zeros too, and lets it send again. */
+  #startPeriod(): void {
+    const seconds = this.#options.limitPeriodMs / 1000
+    const { receivedBytes, throttledBytes } = this.#limiter
+    const rows = [
+      `dcos.metrics.module.container_received_bytes_per_sec:${receivedBytes / seconds}|g`,
+      `dcos.metrics.module.container_throttled_bytes_per_sec:${throttledBytes / seconds}|g`,
+    ]
+    this.#limiter.reset()
+    this.#accept(Buffer.from(rows.join('\n')))
+  }
+
+  #contextOf(owner: Owner): PacketContext {
+    const { intake, onLine } = this.#options
+    const speaker = owner.status === 'known' ? owner : nobody
+    return {
+      sender: intake.createSender(owner.status === 'known' ? owner.identity : undefined),
+      gauges: this.#gauges,
+      onRow: onLine && ((packet, start, end) => onLine(speaker, packet, start, end)),
+    }
+  }
+}
+
+function endpointCells({ counters }: Telemetry) {
+  return {
+    packets: counters.cell('proxy.packets'),
+    bytes: counters.cell('proxy.bytes'),
+    throttledPackets: counters.cell('proxy.throttled_packets'),
+    throttledBytes: counters.cell('proxy.throttled_bytes'),
+  }
+}
+
+function containerIdOf(owner: Owner): string | undefined {
+  if (owner.status === 'unknown') return undefined
+  return owner.status === 'known' ? owner.identity.containerId : owner.containerId
+}
+
+function isSameOwner(one: Owner, other: Owner): boolean {
+  if (one.status !== other.status) return false
+  if (one.status !== 'known' || other.status !== 'known') return containerIdOf(one) === containerIdOf(other)
+  const { frameworkId, executorId, containerId } = one.identity
+  const { identity } = other
+  return (
+    frameworkId === identity.frameworkId && executorId === identity.executorId && containerId === identity.containerId
+  )
+}

@@ -1,0 +1,207 @@
+import { platform } from 'node:os'
+import { defaultStatsdRules, type StatsdRules } from '../codec/statsd-packet.js'
+import type { BoundSocket, OpenSocket, Owner } from '../containers/endpoint.js'
+import type { Cancel, Clock } from '../platform/clock.js'
+import { StatsError } from '../platform/errors.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
+import type { Emit, Source } from './source.js'
+import { type EndpointOptions, type OnLine, StatsdEndpoint } from './statsd-endpoint.js'
+import { StatsdIntake } from './statsd-intake.js'
+import {
+  createKernelDropCounter,
+  type DropCounted,
+  type KernelDropCounter,
+  procAddress,
+} from './statsd-kernel-drops.js'
+import { bindUdpSockets, drain, type UdpSocket } from './statsd-sockets.js'
+
+const kernelDropPeriodMs = 10_000
+/** Bytes that all endpoints together hold back for containers without a name, and each. */
+const holdLimitBytes = 32 * 1024 * 1024
+const holdLimitBytesEach = 2 * 1024 * 1024
+
+export interface StatsdUdpOptions {
+  /** Addresses that every endpoint is bound at, on one port; a container is told the first one. */
+  readonly hosts: readonly string[]
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  readonly rules?: Partial<StatsdRules>
+  /** Whether `+5` and `-5` change a gauge. */
+  readonly gaugeDeltas?: boolean
+  /** Whether datapoints are gathered; false: each packet leaves by itself. */
+  readonly chunking?: boolean
+  readonly chunkSizeDatapoints?: number
+  readonly chunkTimeoutMs?: number
+  /** What a container may send in a period. */
+  readonly limitKbytes?: number
+  readonly limitPeriodMs?: number
+  /** How long datapoints of a container without a name wait for it. */
+  readonly unknownHoldMs?: number
+  /** 0 keeps the kernel's default. */
+  readonly receiveBufferKbytes?: number
+  readonly onLine?: OnLine
+  /** Linux' lists of UDP sockets. */
+  readonly procNetUdpPaths?: readonly string[]
+}
+
+/**
+ * StatsD over UDP, a socket for each container. `open` is what the containers' part binds endpoints with, before `run` too;
+ * `run` sends chunks on until its signal is aborted, then reads out all sockets, sends the last chunk, and closes them.
+ */
+export function createStatsdUdp(options: StatsdUdpOptions): Source & { readonly open: OpenSocket } {
+  return new StatsdUdp(options)
+}
+
+/** An endpoint and its sockets, one for each address. */
+interface OpenEndpoint {
+  readonly endpoint: StatsdEndpoint
+  readonly sockets: readonly UdpSocket[]
+  readonly counted: DropCounted
+  closed?: Promise<void>
+}
+
+class StatsdUdp implements Source {
+  readonly name = 'statsd-udp'
+  readonly #options: StatsdUdpOptions
+  readonly #intake: StatsdIntake
+  readonly #endpointOptions: EndpointOptions
+  readonly #kernelDrops: KernelDropCounter
+  readonly #open = new Set<OpenEndpoint>()
+  readonly #opening = new Set<Promise<unknown>>()
+  #stopping = false
+  #hintedAtBuffer = false
+
+  constructor(options: StatsdUdpOptions) {
+    this.#options = options
+    this.#intake = createIntake(options)
+    this.#endpointOptions = endpointOptions(options, this.#intake)
+    this.#kernelDrops = createKernelDropCounter(options.telemetry.counters, options.procNetUdpPaths)
+  }
+
+  readonly open: OpenSocket = async (request) => {
+    if (this.#stopping)
+      throw new StatsError('DS_STOPPING', 'The process is ending: no StatsD socket is opened any more.')
+    const opening = this.#openEndpoint(request.port, request.owner)
+    this.#opening.add(opening)
+    try {
+      return await opening
+    } finally {
+      this.#opening.delete(opening)
+    }
+  }
+
+  async run(emit: Emit, signal: AbortSignal): Promise<void> {
+    this.#intake.start(emit)
+    const timers = this.#startTimers()
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    this.#stopping = true
+    for (const cancel of timers) cancel()
+    await Promise.allSettled(this.#opening)
+    await Promise.all([...this.#open].map((open) => this.#close(open)))
+    this.#intake.flush()
+  }
+
+  #startTimers(): readonly Cancel[] {
+    const { clock, chunking = true, chunkTimeoutMs = 10_000 } = this.#options
+    const timers = [clock.every(kernelDropPeriodMs, () => void this.#kernelDrops.count())]
+    if (chunking) timers.push(clock.every(chunkTimeoutMs, () => this.#intake.flush()))
+    return timers
+  }
+
+  async #openEndpoint(port: number, owner: Owner): Promise<BoundSocket> {
+    const endpoint = new StatsdEndpoint(this.#endpointOptions, owner)
+    try {
+      const sockets = await bindUdpSockets({
+        hosts: this.#options.hosts,
+        port,
+        receiveBufferBytes: this.#askedBufferBytes,
+        onPacket: (packet) => endpoint.receive(packet),
+        log: this.#options.telemetry.log,
+      })
+      return this.#keep(endpoint, sockets)
+    } catch (cause) {
+      endpoint.end()
+      throw cause
+    }
+  }
+
+  #keep(endpoint: StatsdEndpoint, sockets: readonly UdpSocket[]): BoundSocket {
+    const addresses = sockets.map(({ host, port }) => procAddress(host, port))
+    const counted = {
+      addresses,
+      get label() {
+        return endpoint.label
+      },
+    }
+    const open = { endpoint, sockets, counted }
+    this.#open.add(open)
+    this.#kernelDrops.add(counted)
+    this.#hintAtBuffer(sockets)
+    const { host, port } = sockets[0]!
+    return { host, port, setOwner: (owner) => endpoint.setOwner(owner), close: () => this.#close(open) }
+  }
+
+  /** The kernel may cap the buffer without a word, and a small one loses packets while the process is busy. */
+  #hintAtBuffer(sockets: readonly UdpSocket[]): void {
+    const asked = this.#askedBufferBytes
+    const given = Math.min(...sockets.map(({ receiveBufferBytes }) => receiveBufferBytes))
+    if (this.#hintedAtBuffer || given >= asked) return
+    this.#hintedAtBuffer = true
+    const fields = { askedKbytes: asked / 1024, givenKbytes: given / 1024 }
+    this.#options.telemetry.log.warn(fields, `the kernel capped the receive buffer: ${bufferHint(asked)}`)
+  }
+
+  get #askedBufferBytes(): number {
+    return (this.#options.receiveBufferKbytes ?? 4096) * 1024
+  }
+
+  #close(open: OpenEndpoint): Promise<void> {
+    open.closed ??= this.#drainAndClose(open)
+    return open.closed
+  }
+
+  async #drainAndClose(open: OpenEndpoint): Promise<void> {
+    const { endpoint, sockets, counted } = open
+    await this.#kernelDrops.count()
+    await drain(() => endpoint.packets)
+    await Promise.all(sockets.map((socket) => socket.close()))
+    this.#open.delete(open)
+    this.#kernelDrops.remove(counted)
+    endpoint.end()
+    this.#intake.flush()
+  }
+}
+
+function createIntake({
+  telemetry,
+  rules,
+  gaugeDeltas,
+  chunking,
+  chunkSizeDatapoints,
+}: StatsdUdpOptions): StatsdIntake {
+  return new StatsdIntake({
+    rules: { ...defaultStatsdRules, ...rules },
+    gaugeDeltas: gaugeDeltas ?? false,
+    chunkSizeDatapoints: chunking === false ? undefined : (chunkSizeDatapoints ?? 100),
+    telemetry,
+  })
+}
+
+function endpointOptions(options: StatsdUdpOptions, intake: StatsdIntake): EndpointOptions {
+  return {
+    intake,
+    clock: options.clock,
+    telemetry: options.telemetry,
+    limitBytes: (options.limitKbytes ?? 10_240) * 1024,
+    limitPeriodMs: options.limitPeriodMs ?? 60_000,
+    unknownHoldMs: options.unknownHoldMs ?? 2_000,
+    holdLimitBytes: holdLimitBytesEach,
+    holdBudget: { limitBytes: holdLimitBytes, usedBytes: 0 },
+    onLine: options.onLine,
+  }
+}
+
+function bufferHint(askedBytes: number): string {
+  const setting = platform() === 'linux' ? 'net.core.rmem_max' : 'kern.ipc.maxsockbuf'
+  return `raise it with "sysctl -w ${setting}=${askedBytes}", or lower --receive-buffer-kbytes`
+}
