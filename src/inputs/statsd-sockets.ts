@@ -101,7 +101,7 @@ function askReceiveBuffer(socket: Socket, bytes: number): number {
 }
 
 function bindError(cause: unknown, host: string, port: number): StatsError {
-  const address = formatAddress(host, port)
+  const address = formatAddress({ host, port })
   const code = systemCodeOf(cause)
   if (code === 'EADDRINUSE') {
     return new StatsError(

@@ -1,11 +1,14 @@
 import { createSocket } from 'node:dgram'
 import { StatsD } from 'hot-shots'
+import { countPacketDatapoints } from '../../src/codec/statsd-line.js'
+import type { Owner } from '../../src/containers/endpoint.js'
 import type { OnLine } from '../../src/inputs/statsd-endpoint.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { Ledger } from '../../src/telemetry/ledger.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createFakeClock } from '../support/fake-clock.js'
+import { createRandom, randomPacket } from '../support/statsd-random.js'
 import { createSender, known, received, startStatsdUdp } from '../support/statsd-source.js'
 
 const ids = 'framework_id=fw executor_id=ex container_id=c1'
@@ -32,6 +35,18 @@ describe('an endpoint', () => {
       code: 'DS_PORT_TAKEN',
       message: expect.stringContaining(`127.0.0.1:${port} is taken`),
     })
+    await input.stop()
+  })
+
+  test('whose receive buffer the kernel caps is told about once, with the setting that helps', async () => {
+    const warnings: unknown[][] = []
+    const log = { ...silentLog, warn: (...words: unknown[]) => void warnings.push(words) }
+    const input = startStatsdUdp({ receiveBufferKbytes: 1024 * 1024, log })
+    await input.source.open({ port: 0, owner: known('c1') })
+    await input.source.open({ port: 0, owner: known('c2') })
+    expect(warnings).toEqual([
+      [expect.objectContaining({ askedKbytes: 1024 * 1024 }), expect.stringMatching(/sysctl -w \S+=1073741824/)],
+    ])
     await input.stop()
   })
 
@@ -241,6 +256,27 @@ describe('rows', () => {
     ])
     await Promise.all([sender.close(), input.stop()])
   })
+})
+
+test('random packets through real sockets: every datapoint is accounted for (seed 9125)', async () => {
+  const input = startStatsdUdp()
+  const owners: Owner[] = [known('c1'), { status: 'unknown' }, { status: 'pending', containerId: 'c2' }]
+  const endpoints = await Promise.all(owners.map((owner) => input.source.open({ port: 0, owner })))
+  const sender = createSender()
+  const random = createRandom(9125)
+  let sent = 0
+  for (let id = 0; id < 6000; id++) {
+    const packet = randomPacket(random)
+    sent += countPacketDatapoints(packet)
+    await sender.send(endpoints[id % 3]!.port, packet)
+    if (id % 30 === 0) await nextTurn()
+  }
+  await input.stop()
+  await sender.close()
+  expect(input.ledger.received).toBe(sent)
+  expect(input.counters.value('proxy.packets')).toBe(6000)
+  expect(input.ledger.snapshot().held).toBe(0)
+  expect(input.imbalance()).toBe(0)
 })
 
 test('a flooding container does not delay another: every datapoint of the second one arrives', async () => {

@@ -6,7 +6,7 @@ import { countDatapoints, type MetricList } from '../../src/model/metric-list.js
 import { systemClock } from '../../src/platform/clock.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { Ledger } from '../../src/telemetry/ledger.js'
-import { silentLog } from '../../src/telemetry/log.js'
+import { type Log, silentLog } from '../../src/telemetry/log.js'
 import { summary } from './statsd-reading.js'
 
 export function known(containerId: string): Owner {
@@ -14,7 +14,7 @@ export function known(containerId: string): Owner {
 }
 
 /** A running StatsD input on 127.0.0.1 whose chunks are kept; the test is its pipeline and counts what it takes. */
-export function startStatsdUdp(options: Partial<StatsdUdpOptions> = {}) {
+export function startStatsdUdp({ log = silentLog, ...options }: Partial<StatsdUdpOptions> & { log?: Log } = {}) {
   const ledger = new Ledger('statsd-proxy')
   const counters = new Counters()
   const chunks: MetricList[][] = []
@@ -26,7 +26,7 @@ export function startStatsdUdp(options: Partial<StatsdUdpOptions> = {}) {
     clock: systemClock,
     limitKbytes: 1_000_000,
     ...options,
-    telemetry: { ledger, counters, log: silentLog, ...options.telemetry },
+    telemetry: { ledger, counters, log },
   })
   const running = source.run(async (lists) => {
     chunks.push([...lists])
