@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { defaultOcfLimits, encodeOcfBlock, encodeOcfHeader, syncMarkerBytes } from '../codec/avro-ocf.js'
-import { countDatapoints, type MetricList } from '../model/metric-list.js'
+import { defaultOcfLimits, encodeOcfHeader, syncMarkerBytes } from '../codec/avro-ocf.js'
+import { countDatapoints } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
-import type { Drop, Sink, WriteResult } from './sink.js'
+import { encodeBlocks } from './ocf-blocks.js'
+import type { Sink, WriteResult } from './sink.js'
 
 // A dead peer's host is noticed by the kernel after this silence and nine probes.
 const keepAliveAfterMs = 30_000
@@ -136,25 +137,6 @@ export function createCollectorTcp({
       socket.uncork()
     })
   }
-}
-
-/** Blocks that a reader takes: lists that are too many for one are halved, a list that alone is too large is dropped. */
-function encodeBlocks(
-  lists: readonly MetricList[],
-  syncMarker: Uint8Array,
-  limitBytes: number,
-): { blocks: Buffer[]; drops: Drop[] } {
-  if (lists.length === 0) return { blocks: [], drops: [] }
-  const block = encodeOcfBlock(lists, syncMarker)
-  if (block.length <= limitBytes) return { blocks: [block], drops: [] }
-  if (lists.length === 1) {
-    const cause = new StatsError('DS_BLOCK_TOO_LARGE', `A list takes ${block.length} bytes, more than ${limitBytes}`)
-    return { blocks: [], drops: [{ datapoints: countDatapoints(lists), reason: 'too_large', cause }] }
-  }
-  const middle = lists.length >> 1
-  const first = encodeBlocks(lists.slice(0, middle), syncMarker, limitBytes)
-  const second = encodeBlocks(lists.slice(middle), syncMarker, limitBytes)
-  return { blocks: [...first.blocks, ...second.blocks], drops: [...first.drops, ...second.drops] }
 }
 
 /**
