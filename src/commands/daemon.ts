@@ -94,7 +94,7 @@ async function openAdmin(
   if (adminListen === undefined) return undefined
   const token = adminToken === undefined ? {} : { token: adminToken }
   const admin = await startAdmin({ ...adminListen, ...token, ...shown })
-  const address = formatAddress(admin.address.host, admin.address.port)
+  const address = formatAddress(admin.address)
   log.info({ address: `http://${address}` }, 'serving /metrics, /health, /ready and /ledger')
   return admin
 }

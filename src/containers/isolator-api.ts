@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { formatAddress, isLoopback, type ListenAddress } from '../options/address.js'
+import { formatAddress, isLoopback, type ListenAddress } from '../platform/hosts.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'

@@ -2,7 +2,7 @@ import { chmod, lstat, rename, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { dirname, join } from 'node:path'
-import { formatAddress, type ListenAddress } from '../options/address.js'
+import { formatAddress, type ListenAddress } from '../platform/hosts.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 
 const closeTimeoutMs = 1000

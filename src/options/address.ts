@@ -1,11 +1,6 @@
-/** A host (name, IPv4 or IPv6 address without brackets) and a port; port 0 lets the kernel choose. */
-export interface HostPort {
-  readonly host: string
-  readonly port: number
-}
+import type { HostPort, ListenAddress } from '../platform/hosts.js'
 
-/** Where a server listens. */
-export type ListenAddress = ({ readonly kind: 'tcp' } & HostPort) | { readonly kind: 'unix'; readonly path: string }
+export type { HostPort, ListenAddress } from '../platform/hosts.js'
 
 /** Reads `HOST:PORT` or `[IPV6]:PORT`; undefined for anything else. */
 export function parseHostPort(text: string): HostPort | undefined {
@@ -23,15 +18,4 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   }
   const address = parseHostPort(text)
   return address && { kind: 'tcp', ...address }
-}
-
-/** `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`. */
-export function formatAddress(address: HostPort | ListenAddress): string {
-  if ('path' in address) return `unix:${address.path}`
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-}
-
-/** Whether only this machine can reach an address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -1,4 +1,4 @@
-import { formatAddress, type HostPort, isLoopback } from './address.js'
+import { formatAddress, type HostPort, isLoopback } from '../platform/hosts.js'
 import type { Complaint } from './mistake.js'
 import { choice, file, group, hostPort, milliseconds, type Parsed, text } from './option.js'
 

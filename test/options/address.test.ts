@@ -1,4 +1,5 @@
-import { formatAddress, isLoopback, parseHostPort, parseListenAddress } from '../../src/options/address.js'
+import { parseHostPort, parseListenAddress } from '../../src/options/address.js'
+import { formatAddress } from '../../src/platform/hosts.js'
 
 test.each<[rule: string, written: string, address: ReturnType<typeof parseListenAddress>]>([
   ['a name', 'kafka.mesos:9092', { kind: 'tcp', host: 'kafka.mesos', port: 9092 }],
@@ -25,16 +26,4 @@ test.each([
 ])('refuses %j', (written) => {
   expect(parseListenAddress(written)).toBeUndefined()
   expect(parseHostPort(written)).toBeUndefined()
-})
-
-test.each<[host: string, loopback: boolean]>([
-  ['127.0.0.1', true],
-  ['127.8.9.1', true],
-  ['::1', true],
-  ['localhost', true],
-  ['0.0.0.0', false],
-  ['127.0.0.1.example.org', false],
-  ['::', false],
-])('%s is loopback: %s', (host, loopback) => {
-  expect(isLoopback(host)).toBe(loopback)
 })

@@ -61,13 +61,20 @@ describe('hosts', () => {
     ['::1', true],
     ['10.0.0.1', false],
     ['127.evil.example', false],
+    ['127.0.0.1.example.org', false],
+    ['0.0.0.0', false],
+    ['::', false],
     ['', false],
   ])('isLoopback(%j) is %s', (host, expected) => {
     expect(isLoopback(host)).toBe(expected)
   })
 
-  test('an IPv6 address gets brackets', () => {
-    expect([formatAddress('::1', 8124), formatAddress('127.0.0.1', 8124)]).toEqual(['[::1]:8124', '127.0.0.1:8124'])
+  test.each([
+    ['an IPv6 address gets brackets', { host: '::1', port: 8124 }, '[::1]:8124'],
+    ['an IPv4 address does not', { host: '127.0.0.1', port: 8124 }, '127.0.0.1:8124'],
+    ['a unix socket is a path', { kind: 'unix', path: '/run/x.sock' } as const, 'unix:/run/x.sock'],
+  ])('formatAddress: %s', (_rule, address, text) => {
+    expect(formatAddress(address)).toBe(text)
   })
 })
 
