@@ -5,8 +5,6 @@ import { unknownAgentState } from '../model/agent-state.js'
 import type { HostPort } from '../options/address.js'
 import type { collectorOptions } from '../options/collector.js'
 import type { Parsed } from '../options/option.js'
-import { recordingSink } from '../outputs/recording-sink.js'
-import type { Sink } from '../outputs/sink.js'
 import { createStatsdSender } from '../outputs/statsd-udp.js'
 import { type BatchFigures, createDelivery, type Delivery } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
@@ -67,7 +65,7 @@ export async function runCollector(
             ? [createMesosAgentSource({ poller, agentTopic: options.agentMetricsTopic, counters, ledger })]
             : []),
         ],
-        to: [createBusDelivery(options, daemon, { ledger, poller, admit: limit.admit })],
+        to: [await createBusDelivery(options, daemon, { ledger, poller, admit: limit.admit })],
         ledger,
       },
       daemon,
@@ -78,17 +76,18 @@ export async function runCollector(
   }
 }
 
-function createBusDelivery(
+async function createBusDelivery(
   options: CollectorOptions,
   daemon: Daemon,
   parts: { ledger: Ledger; poller: AgentPoller | undefined; admit: (batch: BatchFigures) => boolean },
-): Delivery {
-  const { log, clock, counters } = daemon
+): Promise<Delivery> {
+  const { log, clock, counters, readiness } = daemon
+  readiness.waiting('bus', `--bus ${options.bus} is not open yet`)
   const topicOf = createTopicRule({ prefix: options.kafkaTopicPrefix, singleTopic: options.kafkaSingleTopic })
   const state = () => parts.poller?.state() ?? unknownAgentState
   const noAgentState = counters.cell('collector.topic_sorter.no_agent_state_available')
   return createDelivery({
-    sink: recorded(createCollectorSink(options, daemon, topicOf), options, daemon),
+    sink: await createCollectorSink(options, daemon, topicOf),
     ledger: parts.ledger,
     log,
     clock,
@@ -103,18 +102,11 @@ function createBusDelivery(
     },
     through: [createAgentTags(state, { noAgentState })],
     admit: parts.admit,
+    onOpen: () => readiness.ready('bus'),
     queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'queue_full' },
     mergeBytes: WRITE_BYTES,
     onBatch: (batch, trigger) => log.debug({ ...batch, trigger }, 'producing'),
   })
-}
-
-function recorded(
-  sink: Sink,
-  { recordOutputLog: lists, recordOutputHexdump: hexdump }: CollectorOptions,
-  { log }: Daemon,
-) {
-  return lists || hexdump ? recordingSink(sink, { log, lists, hexdump }) : sink
 }
 
 /** What all together may put on the bus: --global-limit-*. One line a period tells of it, where something was dropped. */

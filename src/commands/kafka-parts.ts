@@ -11,7 +11,7 @@ export function kafkaConnection(
 ): KafkaOptions {
   const { kafkaBrokers } = options
   return {
-    brokers: kafkaBrokers === undefined || kafkaBrokers.length === 0 ? { framework } : kafkaBrokers,
+    brokers: kafkaBrokers.length === 0 ? { framework } : kafkaBrokers,
     telemetry: { log, counters },
     clock,
     clientId: options.kafkaClientId,

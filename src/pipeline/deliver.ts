@@ -35,6 +35,8 @@ export interface DeliveryOptions {
   readonly pushSettles?: 'when_queued' | 'when_written'
   /** Several waiting batches may share one write up to this size; 0 (unless given): one batch, one write. */
   readonly mergeBytes?: number
+  /** Told when the sink is open, for /ready. */
+  readonly onOpen?: () => void
   /** Told of every batch that leaves, such as for `Producing N MetricLists ...`. */
   readonly onBatch?: (batch: BatchFigures, trigger: BatchTrigger) => void
 }
@@ -50,6 +52,10 @@ export interface BatchFigures {
 export interface Delivery {
   readonly name: string
   readonly ledger: Ledger
+  /**
+   * Opens the sink. Resolves after a second also where that takes longer, so that sources are taken in (and wait, or queue)
+   * while a bus or store is away; rejects where the sink can never work.
+   */
   open(signal: AbortSignal): Promise<void>
   /** Takes lists; see `pushSettles`. */
   push(lists: readonly MetricList[]): Promise<void>
@@ -112,11 +118,17 @@ class QueuedDelivery implements Delivery {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    await this.#options.sink.open(signal)
-    this.#writer = this.#writeAll().then(
-      () => this.#end(),
-      (cause) => this.#giveUp(cause),
-    )
+    const { sink, clock, onOpen } = this.#options
+    const opening = sink.open(signal).then(onOpen)
+    this.#writer = opening
+      .then(() => this.#writeAll())
+      .then(
+        () => this.#end(),
+        (cause) => this.#giveUp(cause),
+      )
+    const graceOver = new AbortController()
+    await Promise.race([opening, clock.sleep(OPEN_GRACE_MS, graceOver.signal)])
+    graceOver.abort()
   }
 
   push(lists: readonly MetricList[]): Promise<void> {
@@ -321,5 +333,8 @@ class QueuedDelivery implements Delivery {
   }
 }
 
+/** How long sources wait for a sink that is being opened. */
+const OPEN_GRACE_MS = 1000
+/** How long a sink may go on after it was told to stop. */
 const SINK_GRACE_MS = 1000
 const roomNow = Promise.resolve()

@@ -1,0 +1,106 @@
+import type { Bus } from '../bus/bus.js'
+import { createEmbeddedBus } from '../bus/embedded.js'
+import type { MetricList } from '../model/metric-list.js'
+import type { consumeOptions } from '../options/consume.js'
+import type { Parsed } from '../options/option.js'
+import { createBusSink } from '../outputs/bus.js'
+import { createDiscardSink } from '../outputs/discard.js'
+import { recordingSink } from '../outputs/recording-sink.js'
+import type { Sink } from '../outputs/sink.js'
+import type { CollectorOptions } from './collector.js'
+import type { Daemon } from './daemon.js'
+import { kafkaConnection } from './kafka-parts.js'
+
+const HOUR_MS = 3_600_000
+
+/** Where the collector writes: Kafka, the embedded bus, or, with --bus none, the log. */
+export async function createCollectorSink(
+  options: CollectorOptions,
+  daemon: Daemon,
+  topicOf: (list: MetricList) => string,
+): Promise<Sink> {
+  const { log, counters } = daemon
+  const sink =
+    options.bus === 'none'
+      ? logWhatWouldBeWritten(daemon, topicOf)
+      : createBusSink({ bus: await createCollectorBus(options, daemon), topicOf, counters })
+  const { recordOutputLog: lists, recordOutputHexdump: hexdump } = options
+  return lists || hexdump ? recordingSink(sink, { log, lists, hexdump }) : sink
+}
+
+async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Promise<Bus> {
+  const { log, counters, clock } = daemon
+  if (options.bus === 'embedded') {
+    return createEmbeddedBus({
+      dir: options.busDir,
+      log,
+      counters,
+      clock,
+      retentionMbytes: options.busRetentionMbytes,
+      retentionMs: options.busRetentionHours * HOUR_MS,
+    })
+  }
+  // kafkajs is loaded only where there is a Kafka.
+  const { createKafkaBus } = await import('../bus/kafka.js')
+  countAsKafkaOutput(daemon)
+  return createKafkaBus({
+    ...kafkaConnection(options, options.kafkaFramework, daemon),
+    compression: options.kafkaCompression,
+    requireAllAcks: options.kafkaRequireAllAcks,
+    idempotent: options.kafkaIdempotent,
+    createTopics: createTopicsOf(options),
+  })
+}
+
+function createTopicsOf({ kafkaCreateTopics, kafkaTopicPartitions, kafkaTopicReplication }: CollectorOptions) {
+  return kafkaCreateTopics ? { partitions: kafkaTopicPartitions, replication: kafkaTopicReplication } : undefined
+}
+
+/** The names that the first collector had for what any user of Kafka counts here (R78). */
+function countAsKafkaOutput({ counters }: Daemon): void {
+  const names = ['connection_failures', 'sessions_opened', 'sessions_closed'] as const
+  counters.onRead(() => {
+    for (const name of names) counters.set(`collector.kafka_output.${name}`, counters.value(`bus.${name}`))
+    counters.set('collector.kafka_output.framework_lookup_failures', counters.value('bus.lookup_failures'))
+  })
+}
+
+/** --bus none (R76): a line a topic tells what a bus would have got. */
+function logWhatWouldBeWritten({ log }: Daemon, topicOf: (list: MetricList) => string): Sink {
+  const discard = createDiscardSink()
+  return {
+    ...discard,
+    name: 'none',
+    async write(lists, signal) {
+      const bytesByTopic = new Map<string, number>()
+      for (const list of lists) {
+        const topic = topicOf(list)
+        bytesByTopic.set(topic, (bytesByTopic.get(topic) ?? 0) + list.datapoints.bytes.length)
+      }
+      for (const [topic, bytes] of bytesByTopic)
+        log.info({ topic, bytes }, `Topic '${topic}': ${bytes} bytes would've been written (--bus none)`)
+      return discard.write(lists, signal)
+    },
+  }
+}
+
+/** What the consumer reads from. */
+export async function createConsumerBus(options: Parsed<typeof consumeOptions>, daemon: Daemon): Promise<Bus> {
+  const { log, counters, clock } = daemon
+  if (options.bus === 'embedded') return createEmbeddedBus({ dir: options.busDir, log, counters, clock })
+  const { createKafkaBus } = await import('../bus/kafka.js')
+  return createKafkaBus({
+    ...kafkaConnection(options, options.kafkaFrameworkName, daemon),
+    topicPollPeriodMs: options.kafkaTopicPollPeriodMs,
+    consumer: {
+      sessionTimeoutMs: options.kafkaSessionTimeoutMs,
+      rebalanceTimeoutMs: options.kafkaRebalanceTimeoutMs,
+      heartbeatIntervalMs: options.kafkaHeartbeatIntervalMs,
+      minBytes: options.kafkaFetchMinBytes,
+      maxWaitMs: options.pollTimeoutMs,
+      maxBytes: options.kafkaFetchMaxBytes,
+      maxBytesPerPartition: options.kafkaPartitionFetchBytes,
+      maxBatchMessages: options.kafkaMaxPollRecords,
+    },
+  })
+}

@@ -1,0 +1,55 @@
+import type { Writable } from 'node:stream'
+import type { GraphiteNaming } from '../codec/graphite-line.js'
+import type { Parsed } from '../options/option.js'
+import type { sinkOptions } from '../options/sinks.js'
+import type { Sink } from '../outputs/sink.js'
+import { createStdoutSink } from '../outputs/stdout.js'
+import type { Daemon } from './daemon.js'
+
+export type SinkOptions = Parsed<typeof sinkOptions>
+
+/** Where data goes that is printed. */
+export interface DataOutput {
+  readonly stdout: Writable
+  readonly stdoutColour: boolean
+}
+
+/** The sink of this name as the options want it. Only what is used is loaded. */
+export async function createSinkOf(
+  name: SinkOptions['sink'][number],
+  options: SinkOptions,
+  daemon: Daemon,
+  { stdout, stdoutColour }: DataOutput,
+): Promise<Sink> {
+  switch (name) {
+    case 'stdout':
+      return createStdoutSink({
+        out: stdout,
+        format: options.format ?? 'json',
+        colour: stdoutColour,
+        measurement: options.measurementName,
+        naming: namingOf(options),
+      })
+    case 'graphite':
+      return createGraphiteSinkOf(options, daemon)
+    case 'influx':
+      throw new Error('not wired')
+  }
+}
+
+async function createGraphiteSinkOf(options: SinkOptions, { log, clock }: Daemon): Promise<Sink> {
+  const { createGraphiteSink } = await import('../outputs/graphite.js')
+  return createGraphiteSink({
+    host: options.outputHost ?? '',
+    port: options.outputPort ?? 2003,
+    protocol: options.graphiteProtocol,
+    naming: namingOf(options),
+    exitOnConnectFailure: options.exitOnConnectFailure,
+    clock,
+    log,
+  })
+}
+
+function namingOf(options: SinkOptions): GraphiteNaming {
+  return { prefix: options.graphitePrefix, prefixIds: options.graphitePrefixIds, tags: options.graphiteTags }
+}
