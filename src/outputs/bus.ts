@@ -1,0 +1,159 @@
+import type { Bus, OutgoingMessage } from '../bus/bus.js'
+import { encodeContainerFile } from '../codec/avro-ocf.js'
+import { countDatapoints, type MetricList, type Tag, tagValue } from '../model/metric-list.js'
+import { messageOf, StatsError } from '../platform/errors.js'
+import type { Counters } from '../telemetry/counters.js'
+import { halveParcel, type Parcel, sliceLists } from './bus-parcels.js'
+import type { Drop, Sink, WriteResult } from './sink.js'
+
+export interface BusSinkOptions {
+  /** The sink opens and closes it. */
+  readonly bus: Bus
+  /** The topic of the bus for a list: prefix or single topic. */
+  readonly topicOf: (list: MetricList) => string
+  readonly counters: Counters
+  /** Lists of one key share a message up to about this size; Kafka's brokers take 1 MB unless told otherwise. */
+  readonly maxMessageBytes?: number
+}
+
+const defaultMaxMessageBytes = 900_000
+
+/**
+ * Publishes lists as self-contained container files: one message for the lists of a write that have the same topic and key,
+ * several where that would be too large. What a bus refuses as too large is halved until it goes through; a datapoint that
+ * is too large by itself is dropped.
+ *
+ * A write to several topics of which one fails is repeated as a whole: the others have their messages twice (at least once).
+ */
+export function createBusSink(options: BusSinkOptions): Sink {
+  const { bus } = options
+  const writer = new BusWriter(options)
+  return {
+    name: bus.name,
+    open: (signal) => bus.open(signal),
+    write: (lists) => writer.write(lists),
+    close: () => bus.close(),
+  }
+}
+
+class BusWriter {
+  readonly #bus: Bus
+  readonly #topicOf: (list: MetricList) => string
+  readonly #counters: Counters
+  readonly #maxMessageBytes: number
+  readonly #keys = new WeakMap<readonly Tag[], string>()
+
+  constructor({ bus, topicOf, counters, maxMessageBytes = defaultMaxMessageBytes }: BusSinkOptions) {
+    this.#bus = bus
+    this.#topicOf = topicOf
+    this.#counters = counters
+    this.#maxMessageBytes = maxMessageBytes
+  }
+
+  async write(lists: readonly MetricList[]): Promise<WriteResult> {
+    const drops: Drop[] = []
+    const topics = [...this.#parcelsByTopic(lists)]
+    // Settled, not raced: no publish may still be running when the batch comes again.
+    const publishes = await Promise.allSettled(topics.map(([topic, parcels]) => this.#publish(topic, parcels, drops)))
+    const failures = publishes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+    const fatal = failures.find((cause) => cause instanceof StatsError && cause.exitCode !== undefined)
+    if (fatal !== undefined) throw fatal
+    const [cause] = failures
+    if (cause !== undefined)
+      return { status: 'retry', cause: cause instanceof Error ? cause : new Error(messageOf(cause)) }
+    const lost = drops.reduce((sum, { datapoints }) => sum + datapoints, 0)
+    const datapoints = countDatapoints(lists) - lost
+    return drops.length === 0 ? { status: 'sent', datapoints } : { status: 'sent', datapoints, dropped: drops }
+  }
+
+  #parcelsByTopic(lists: readonly MetricList[]): Map<string, Parcel[]> {
+    const topics = new Map<string, Map<string, MetricList[]>>()
+    for (const list of lists) {
+      if (list.datapoints.count === 0) continue
+      const topic = this.#topicOf(list)
+      const keys = topics.get(topic) ?? new Map<string, MetricList[]>()
+      topics.set(topic, keys)
+      const key = this.#keyOf(list.tags)
+      const ofKey = keys.get(key)
+      if (ofKey === undefined) keys.set(key, [list])
+      else ofKey.push(list)
+    }
+    return new Map(
+      [...topics].map(([topic, keys]) => [
+        topic,
+        [...keys].flatMap(([key, ofKey]) =>
+          sliceLists(ofKey, this.#maxMessageBytes).map((slice) => ({ key, lists: slice })),
+        ),
+      ]),
+    )
+  }
+
+  // Lists with the same tags share one array of them, so most keys are known.
+  #keyOf(tags: readonly Tag[]): string {
+    const known = this.#keys.get(tags)
+    if (known !== undefined) return known
+    const key = tagValue(tags, 'container_id') ?? tagValue(tags, 'agent_id') ?? ''
+    this.#keys.set(tags, key)
+    return key
+  }
+
+  async #publish(topic: string, parcels: readonly Parcel[], drops: Drop[]): Promise<void> {
+    const messages = new Map<OutgoingMessage, Parcel>()
+    for (const parcel of parcels) {
+      messages.set({ key: parcel.key, bytes: encodeContainerFile(parcel.lists) }, parcel)
+    }
+    const refused = await this.#tryPublish(topic, [...messages.keys()])
+    if (refused instanceof StatsError) {
+      const datapoints = parcels.reduce((sum, { lists }) => sum + countDatapoints(lists), 0)
+      drops.push({ datapoints, reason: 'rejected_by_sink', cause: refused })
+      return
+    }
+    const refusedSet = new Set(refused)
+    this.#countSent(
+      topic,
+      [...messages].filter(([message]) => !refusedSet.has(message)),
+    )
+    const smaller = refused.flatMap((message) => this.#halve(messages.get(message), drops))
+    if (smaller.length > 0) await this.#publish(topic, smaller, drops)
+  }
+
+  /** @returns the messages that are too large for the bus, or why it will never take anything for this topic */
+  async #tryPublish(
+    topic: string,
+    messages: readonly OutgoingMessage[],
+  ): Promise<readonly OutgoingMessage[] | StatsError> {
+    try {
+      if (messages.length > 0) await this.#bus.publish(topic, messages)
+      return []
+    } catch (error) {
+      if (error instanceof StatsError && error.code === 'DS_BUS_TOPIC_INVALID') return error
+      if (!(error instanceof StatsError) || error.code !== 'DS_BUS_MESSAGE_TOO_LARGE') throw error
+      // A driver that knows which of the messages it refused says so; the others are then durable.
+      return (error as { refused?: readonly OutgoingMessage[] }).refused ?? messages
+    }
+  }
+
+  #halve(parcel: Parcel | undefined, drops: Drop[]): Parcel[] {
+    if (parcel === undefined) return []
+    const halves = halveParcel(parcel)
+    if (halves.length > 0) return halves
+    const cause = new Error('The bus refuses a message with this one datapoint as too large.')
+    drops.push({ datapoints: countDatapoints(parcel.lists), reason: 'too_large', cause })
+    return []
+  }
+
+  // R79: in total, and by topic.
+  #countSent(topic: string, sent: readonly (readonly [OutgoingMessage, Parcel])[]): void {
+    let lists = 0
+    let bytes = 0
+    for (const [message, parcel] of sent) {
+      lists += parcel.lists.length
+      bytes += message.bytes.length
+    }
+    for (const label of [undefined, topic]) {
+      this.#counters.add('collector.kafka_output.avro_records_sent', lists, label)
+      this.#counters.add('collector.kafka_output.messages_sent', sent.length, label)
+      this.#counters.add('collector.kafka_output.bytes_sent', bytes, label)
+    }
+  }
+}
