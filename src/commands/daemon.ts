@@ -6,9 +6,9 @@ import { formatAddress } from '../platform/hosts.js'
 import { type AdminServer, startAdmin } from '../telemetry/admin.js'
 import { Counters } from '../telemetry/counters.js'
 import { Ledger } from '../telemetry/ledger.js'
-import { createLog, type Log, type LogLevel } from '../telemetry/log.js'
+import { createLog, type Log } from '../telemetry/log.js'
 import { Readiness } from '../telemetry/readiness.js'
-import { logLedgers, reportLedgers } from '../telemetry/report.js'
+import { logLedgers, renderLedgers, reportLedgers } from '../telemetry/report.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { CommandContext } from './command.js'
 
@@ -28,6 +28,8 @@ export interface Daemon {
   readonly admin: AdminServer | undefined
 }
 
+type LogOptions = Pick<Parsed<typeof daemonOptions>, 'logLevel' | 'logFormat'>
+
 const LEDGER_PERIOD_MS = 60_000
 
 /**
@@ -40,6 +42,7 @@ export async function runDaemon(
   context: CommandContext,
   work: (daemon: Daemon, ledgers: readonly Ledger[]) => Promise<void>,
 ): Promise<void> {
+  const format = logFormatOf(options, context)
   const log = await openLog(role, options, context)
   const counters = new Counters()
   const readiness = new Readiness()
@@ -66,19 +69,21 @@ export async function runDaemon(
     await work(daemon, ledgers)
   } finally {
     stopReport()
-    logLedgers(log, ledgers, 'ledger at exit')
+    if (format === 'pretty') context.stderr.write(renderLedgers(ledgers.map((ledger) => ledger.snapshot())))
+    else logLedgers(log, ledgers, 'ledger at exit')
     await admin?.close()
   }
 }
 
 /** The log as the options want it: pretty where people look, JSON for machines. */
-export function openLog(
-  role: string,
-  { logLevel, logFormat }: { logLevel: LogLevel; logFormat: 'json' | 'pretty' | undefined },
-  { stderr, stderrIsTerminal, stderrColour }: CommandContext,
-): Promise<Log> {
-  const format = logFormat ?? (stderrIsTerminal ? 'pretty' : 'json')
-  return createLog({ level: logLevel, format, role, destination: stderr, colour: stderrColour })
+export function openLog(role: string, options: LogOptions, context: CommandContext): Promise<Log> {
+  const { stderr: destination, stderrColour: colour } = context
+  return createLog({ level: options.logLevel, format: logFormatOf(options, context), role, destination, colour })
+}
+
+/** What the log looks like: for people where stderr is a terminal, unless the options say otherwise. */
+export function logFormatOf({ logFormat }: LogOptions, { stderrIsTerminal }: CommandContext): 'json' | 'pretty' {
+  return logFormat ?? (stderrIsTerminal ? 'pretty' : 'json')
 }
 
 /** What a part takes of a daemon, together with its hop's ledger. */

@@ -15,7 +15,7 @@ import { sendOwnMetrics } from '../telemetry/own-metrics.js'
 import { runCollector } from './collector.js'
 import type { CommandContext } from './command.js'
 import { runConsume } from './consume.js'
-import { type Daemon, runDaemon } from './daemon.js'
+import { type Daemon, logFormatOf, runDaemon } from './daemon.js'
 import {
   addOwnContainers,
   announceContainer,
@@ -104,18 +104,27 @@ async function startStack(
     containers[containerId] = formatAddress(endpoint)
   }
   tellTakenPorts(daemon, { agent, collector: collector.address, isolator: proxy.isolator, tryIt })
-  log.info(
-    {
-      mesosAgent: agentUrl,
-      isolatorApi: formatAddress(proxy.isolator),
-      collector: formatAddress(collector.address),
-      bus: options.kafkaBrokers.length === 0 ? bus['bus-dir'] : options.kafkaBrokers.join(','),
-      sinks: options.sink.join(','),
-      containers,
-    },
-    'running: mesos agent, statsd-proxy, collector, bus, consume',
-  )
-  log.info(`try it: echo 'hello:1|c|#who:me' | nc -u -w1 ${tryIt.host} ${tryIt.port}`)
+  const parts = {
+    'mesos agent': agent ? `${agentUrl} (simulated)` : agentUrl,
+    'statsd-proxy': `isolator API ${formatAddress(proxy.isolator)}`,
+    collector: `Avro ${formatAddress(collector.address)}`,
+    bus: options.kafkaBrokers.length > 0 ? `kafka ${options.kafkaBrokers.join(',')}` : `embedded ${bus['bus-dir']}`,
+    consume: options.sink.join(', '),
+    ...(daemon.admin && { admin: `http://${formatAddress(daemon.admin.address)}` }),
+  }
+  const tryItLine = `echo 'hello:1|c|#who:me' | nc -u -w1 ${tryIt.host} ${tryIt.port}`
+  if (logFormatOf(options, context) === 'pretty') context.stderr.write(renderBanner(parts, containers, tryItLine))
+  else log.info({ parts, containers, tryIt: tryItLine }, 'running')
+}
+
+function renderBanner(parts: Record<string, string>, containers: Record<string, string>, tryIt: string): string {
+  const rows = [
+    ...Object.entries(parts),
+    ...Object.entries(containers).map(([id, at]) => [`container ${id}`, `StatsD ${at}`]),
+  ]
+  const width = Math.max(...rows.map(([name = '']) => name.length))
+  const lines = rows.map(([name = '', what = '']) => `  ${name.padEnd(width)}  ${what}`)
+  return `\nRunning, all in this process (Ctrl-C ends it):\n${lines.join('\n')}\n\nTry it: ${tryIt}\n\n`
 }
 
 async function startAgent({ clock }: Daemon, cleanUp: CleanUp): Promise<SimulatedAgent> {

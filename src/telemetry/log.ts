@@ -45,6 +45,7 @@ async function prettyStream(destination: Writable, colorize: boolean): Promise<D
     colorize,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname,role',
+    singleLine: true,
     sync: true,
   })
   return stream
