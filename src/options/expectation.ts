@@ -12,7 +12,7 @@ export function expectation(kind: Kind): string {
     case 'choice':
       return `one of ${kind.values.join(', ')}`
     case 'list':
-      return kind.of.type === 'choice' ? `some of ${kind.of.values.join(', ')}` : 'texts separated by commas'
+      return expectationOfList(kind.of)
     case 'hostPort':
       return 'HOST:PORT (an IPv6 address in brackets)'
     case 'listenAddress':
@@ -30,6 +30,11 @@ export function expectation(kind: Kind): string {
       return [...kind.words, time].join(', ').replace(/, ([^,]*2024)/, ' or $1')
     }
   }
+}
+
+function expectationOfList(item: Kind): string {
+  if (item.type === 'choice') return `some of ${item.values.join(', ')}`
+  return item.type === 'hostPort' ? `${expectation(item)}, several separated by commas` : 'texts separated by commas'
 }
 
 /** What stands for the value in `--help` and README; undefined where a flag needs none. */

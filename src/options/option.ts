@@ -40,6 +40,8 @@ export interface Option<Value = unknown> {
   readonly secret?: true
   /** Known, but not part of this version: neither shown nor accepted. */
   readonly notYet?: true
+  /** Neither a variable nor a key of the config file: what one run is asked for, not what a machine is set to. */
+  readonly flagOnly?: true
   /** A value given here stands for a value of another option: `--kafka=false` for `--bus=none`. */
   readonly shorthand?: Shorthand
   readonly [valueType]?: Value
@@ -71,6 +73,7 @@ interface Common {
   readonly aliases?: readonly string[]
   readonly secret?: true
   readonly notYet?: true
+  readonly flagOnly?: true
   readonly shorthand?: Shorthand
 }
 
@@ -172,6 +175,13 @@ export function hostPort<const Spec extends Common & { default?: string }>(spec:
   return { ...spec, kind: { type: 'hostPort' } }
 }
 
+/** Several of `HOST:PORT`, separated by commas, or the flag given several times. */
+export function hostPorts<const Spec extends Common & { default?: readonly string[] }>(
+  spec: Spec,
+): Row<Present<Spec, readonly HostPort[]>> {
+  return withKind(spec, { type: 'list', of: { type: 'hostPort' } })
+}
+
 /** `HOST:PORT` or `unix:PATH`. */
 export function listenAddress<const Spec extends Common & { default?: string }>(
   spec: Spec,
@@ -221,6 +231,7 @@ export function moment<const Words extends readonly string[], const Spec extends
 
 /** The variables of an option, the one that counts most first. */
 export function variablesOf(name: string, row: Option): readonly string[] {
+  if (row.flagOnly) return []
   const own = name.toUpperCase().replaceAll('-', '_')
   return [own, ...(row.variables ?? []).filter((variable) => variable !== own)]
 }

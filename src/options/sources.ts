@@ -103,7 +103,7 @@ export function fromConfigFile(rows: OptionRows, file: string, config: ConfigFil
     return { given, mistakes: [{ text: `The config file ${file} ${config.fault}.`, origin }] }
   }
   const mistakes: Mistake[] = []
-  const slots = slotsByFlag(rows)
+  const slots = slotsByFlag(Object.fromEntries(Object.entries(rows).filter(([, row]) => !row.flagOnly)))
   const refuse = (key: string, text: string) => {
     mistakes.push({ text: `${file}: ${key} ${text}`, origin: { from: 'file', file, key } })
   }

@@ -7,6 +7,7 @@ import {
   flag,
   group,
   hostPort,
+  hostPorts,
   integer,
   list,
   listenAddressOrOff,
@@ -47,6 +48,8 @@ const rows = group('Test', {
   'listen-port': port({ help: 'Port.' }),
   password: text({ default: '', secret: true, variables: ['OUTPUT_PASSWORD'], help: 'Password.' }),
   'spool-dir': directory({ notYet: true, help: 'Spool.' }),
+  admin: hostPorts({ help: 'Admins.' }),
+  connect: flag({ default: false, flagOnly: true, help: 'Connect.' }),
 })
 
 interface Given {
@@ -167,6 +170,17 @@ describe('values', () => {
     ['a list grows by repeating', 'brokers', ['a:1', 'b:2'], 'brokers', ['a:1', 'b:2']],
     ['a list of choices names each once', 'sink', ['stdout,influx', 'stdout'], 'sink', ['stdout', 'influx']],
     ['an IPv6 address stands in brackets', 'listen-endpoint', '[::1]:80', 'listenEndpoint', { host: '::1', port: 80 }],
+    [
+      'a list of addresses',
+      'admin',
+      ['a:1,[::1]:2', 'b:3'],
+      'admin',
+      [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 2 },
+        { host: 'b', port: 3 },
+      ],
+    ],
     ['a unix socket', 'isolator-listen', 'unix:/run/x.sock', 'isolatorListen', { kind: 'unix', path: '/run/x.sock' }],
     ['a TCP address', 'isolator-listen', 'h:0', 'isolatorListen', { kind: 'tcp', host: 'h', port: 0 }],
     ['off', 'isolator-listen', 'off', 'isolatorListen', 'off'],
@@ -202,6 +216,11 @@ describe('values', () => {
   ])('%s', async (_rule, given, bus) => {
     expect((await resolve(given)).bus).toBe(bus)
   })
+})
+
+test('a flag alone is no variable, so that a foreign one of its name does no harm', async () => {
+  expect(await resolve({ variables: { CONNECT: 'maybe' } })).toMatchObject({ connect: false })
+  expect(await resolve({ flags: { connect: true } })).toMatchObject({ connect: true })
 })
 
 describe('secrets', () => {
@@ -302,6 +321,13 @@ describe('mistakes', () => {
       /expected a regular expression, got "\("/,
       2,
     ],
+    [
+      'one wrong address among several',
+      { flags: { admin: 'a:1,b' } },
+      /expected HOST:PORT \(an IPv6 address in brackets\), several separated by commas, got "a:1,b"/,
+      2,
+    ],
+    ['a flag alone is no key of the file', { file: 'conect: true' }, /^node.yaml: conect is unknown\.$/, 78],
     ['a long value is cut', { flags: { bus: 'x'.repeat(1000) } }, /got "x{60}\.\.\."/, 2],
   ])('%s', async (_rule, given, mistake, exitCode) => {
     const told = await refused(given)
