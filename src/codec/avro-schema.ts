@@ -26,6 +26,8 @@ export type ReadingPlan =
 
 type Resolver = ReturnType<Type['createResolver']>
 
+const longestRememberedSchema = 64 * 1024
+
 const plans = new GenerationCache<string, ReadingPlan>({
   limit: 1024 * 1024,
   weightOf: (plan) => (plan.path === 'own' ? 1024 : 16 * 1024),
@@ -41,7 +43,7 @@ export function planReading(schemaJson: string): ReadingPlan {
   const known = plans.get(schemaJson)
   if (known !== undefined) return known
   const plan = newPlan(parseWriterSchema(schemaJson))
-  plans.set(schemaJson, plan)
+  if (schemaJson.length <= longestRememberedSchema) plans.set(schemaJson, plan)
   return plan
 }
 
