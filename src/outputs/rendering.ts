@@ -31,7 +31,7 @@ export function sentBatch(counts: RenderedCounts): WriteResult {
 }
 
 /** The datapoints that have no form in the sink's format. */
-export function dropsOf({ notFinite, undecodable, tooLarge = 0 }: RenderedCounts): Drop[] {
+export function dropsOf({ notFinite, undecodable, tooLarge = 0 }: Omit<RenderedCounts, 'datapoints'>): Drop[] {
   const drops: Drop[] = [
     { datapoints: notFinite, reason: 'not_finite' },
     { datapoints: undecodable, reason: 'undecodable' },

@@ -10,6 +10,7 @@ export interface CatalogRow {
     | 'bytes'
     | 'connections'
     | 'containers'
+    | 'series'
     | 'events'
     | 'milliseconds'
   readonly help: string
@@ -259,6 +260,78 @@ export const catalog = {
     unit: 'lists',
     help: 'Lists that were sent with UNKNOWN_AGENT_STATE, before the Mesos agent had answered.',
   },
+  'collector.partner.listen_sessions_opened': {
+    kind: 'counter',
+    unit: 'connections',
+    help: 'Connections accepted at --partner-listen.',
+  },
+  'collector.partner.listen_sessions_closed': { kind: 'counter', unit: 'connections', help: 'Those that have ended.' },
+  'collector.partner.listen_sessions_refused': {
+    kind: 'counter',
+    unit: 'connections',
+    help: 'Connections to --partner-listen closed at once because there were too many.',
+  },
+  'collector.partner.listen_sessions_cut_off': {
+    kind: 'counter',
+    unit: 'connections',
+    help: 'Connections at --partner-listen closed because their reader was too slow; it missed what waited and what came after.',
+    meansLoss: true,
+  },
+  'collector.partner.listen_datapoints': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints given to connections at --partner-listen, once for each connection.',
+  },
+  'collector.partner.listen_bytes': {
+    kind: 'counter',
+    unit: 'bytes',
+    help: 'Bytes of blocks given to these connections.',
+  },
+  'collector.partner.listen_datapoints_too_large': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints not given to them because their list is larger than a block may be.',
+    meansLoss: true,
+  },
+  'collector.partner.statsd_packets': { kind: 'counter', unit: 'packets', help: 'Packets sent to --partner-statsd.' },
+  'collector.partner.statsd_bytes': { kind: 'counter', unit: 'bytes', help: 'Bytes in these packets.' },
+  'collector.partner.statsd_datapoints': { kind: 'counter', unit: 'datapoints', help: 'Datapoints in these packets.' },
+  'collector.partner.statsd_datapoints_failed': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints not sent to --partner-statsd: its name did not resolve, or the kernel refused them.',
+    meansLoss: true,
+  },
+  'collector.partner.statsd_left_out': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints that cannot be sent to --partner-statsd: no finite number, a line longer than a packet, or unreadable.',
+    label: 'reason',
+    meansLoss: true,
+  },
+  'collector.partner.prometheus_series': { kind: 'gauge', unit: 'series', help: 'Series kept for --partner-prometheus.' },
+  'collector.partner.prometheus_scrapes': {
+    kind: 'counter',
+    unit: 'events',
+    help: 'Requests for the metrics at --partner-prometheus that were answered.',
+  },
+  'collector.partner.prometheus_requests_refused': {
+    kind: 'counter',
+    unit: 'events',
+    help: 'Requests to --partner-prometheus that were meant for a foreign host.',
+  },
+  'collector.partner.prometheus_left_out': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints not kept for --partner-prometheus: too many series, a name or tags too long, or unreadable.',
+    label: 'reason',
+    meansLoss: true,
+  },
+  'collector.partner.prometheus_name_collisions': {
+    kind: 'counter',
+    unit: 'events',
+    help: 'Names that are the same as another once they are legal for Prometheus; they have the label original_name.',
+  },
   'collector.kafka_output.connection_failures': {
     kind: 'counter',
     unit: 'events',
@@ -375,6 +448,12 @@ export const catalog = {
     kind: 'counter',
     unit: 'events',
     help: 'Kafka producers and consumers that failed or were stuck and were replaced by new ones.',
+  },
+  'sink.collisions': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints that met another one of their series in the same millisecond; --on-collision decides about them.',
+    label: 'sink',
   },
 } as const satisfies Record<string, CatalogRow>
 

@@ -1,0 +1,107 @@
+import { createInfluxNames } from '../../src/codec/influx-line.js'
+import type { Datapoint } from '../../src/model/metric-list.js'
+import { type CollisionRule, InfluxPointMaker, type InfluxPoints } from '../../src/outputs/influx-points.js'
+import { listOf, point } from '../support/sink-contract.js'
+
+const at = 1_700_000_000_000
+
+function makerWith(rule: CollisionRule): InfluxPointMaker {
+  return new InfluxPointMaker(createInfluxNames('m'), rule)
+}
+
+function linesOf(points: InfluxPoints): string[] {
+  return points.render(Array.from({ length: points.count }, (_, number) => number)).lines
+}
+
+/** Each inner array is a write that is settled. */
+function written(rule: CollisionRule, ...writes: Datapoint[][]): string[][] {
+  const maker = makerWith(rule)
+  return writes.map((points) => {
+    const lines = linesOf(maker.collect([listOf(points)]))
+    maker.settle()
+    return lines
+  })
+}
+
+const twice = [point('a', 1, at), point('a', 2, at)]
+
+test.each<[CollisionRule, string[]]>([
+  ['last', [`m a=2 ${at}`]],
+  ['sum', [`m a=3 ${at}`]],
+  ['spread', [`m a=1 ${at}000000`, `m a=2 ${at}000001`]],
+])('two datapoints of one series in a millisecond, within a write: %s', (rule, lines) => {
+  expect(written(rule, twice)).toEqual([lines])
+})
+
+test.each<[CollisionRule, string[][]]>([
+  ['last', [[`m a=1 ${at}`], [`m a=2 ${at}`]]],
+  ['sum', [[`m a=1 ${at}`], [`m a=3 ${at}`]]],
+  ['spread', [[`m a=1 ${at}`], [`m a=2 ${at}000001`]]],
+])('two datapoints of one series in a millisecond, in two writes: %s', (rule, lines) => {
+  expect(written(rule, [point('a', 1, at)], [point('a', 2, at)])).toEqual(lines)
+})
+
+test('spread goes on where the write before ended', () => {
+  expect(written('spread', twice, twice)[1]).toEqual([`m a=1 ${at}000002`, `m a=2 ${at}000003`])
+})
+
+test.each<[CollisionRule, Partial<InfluxPoints>]>([
+  ['last', { count: 1, collisions: 1, replaced: 1 }],
+  ['sum', { count: 1, collisions: 1, replaced: 0 }],
+  ['spread', { count: 2, collisions: 1, replaced: 0 }],
+])('collisions are counted: %s', (rule, counts) => {
+  expect(makerWith(rule).collect([listOf(twice)])).toMatchObject(counts)
+})
+
+test('a sum stands for all of its datapoints', () => {
+  const points = makerWith('sum').collect([listOf([...twice, point('a', 4, at), point('b', 1, at)])])
+  expect([points.weightOf(0), points.weightOf(1)]).toEqual([3, 1])
+})
+
+test.each<[string, Datapoint[], number]>([
+  ['the same name at another time', [point('a', 1, at), point('a', 2, at + 1)], 0],
+  ['another name at the same time', [point('a', 1, at), point('b', 2, at)], 0],
+  ['a time that comes late', [point('a', 1, at), point('a', 2, at + 1), point('a', 3, at)], 1],
+  ['times in any order', [5, 3, 4, 1, 2, 3, 5, 1].map((ms) => point('a', 1, at + ms)), 3],
+])('what collides: %s', (_rule, points, collisions) => {
+  expect(makerWith('last').collect([listOf(points)]).collisions).toBe(collisions)
+})
+
+test('other tags are another series; the same tags in another order are the same', () => {
+  const tag = (key: string, value: string) => ({ key, value })
+  const lists = [
+    listOf([point('a', 1, at)], { tags: [tag('x', '1'), tag('y', '2')] }),
+    listOf([point('a', 2, at)], { tags: [tag('x', '1')] }),
+    listOf([point('a', 3, at)], { tags: [tag('y', '2'), tag('x', '1')] }),
+  ]
+  const points = makerWith('spread').collect(lists)
+  expect(points.collisions).toBe(1)
+  expect(linesOf(points)[2]).toBe(`m,x=1,y=2 a=3 ${at}000001`)
+})
+
+test('a write that comes again makes the same points and does not collide with itself', () => {
+  const maker = makerWith('spread')
+  maker.collect([listOf([point('a', 0, at)])])
+  maker.settle()
+  const first = linesOf(maker.collect([listOf(twice)]))
+  const again = maker.collect([listOf(twice)])
+  expect(linesOf(again)).toEqual(first)
+  expect(again.collisions).toBe(2)
+})
+
+test('a write before the one before is not remembered', () => {
+  const lines = written('spread', [point('a', 1, at)], [point('b', 1, at)], [point('a', 2, at)])
+  expect(lines[2]).toEqual([`m a=2 ${at}`])
+})
+
+test('nanoseconds only in requests that need them', () => {
+  const points = makerWith('spread').collect([listOf([point('a', 1, at), ...twice])])
+  expect(points.render([0])).toEqual({ lines: [`m a=1 ${at}`], precision: 'ms' })
+  expect(points.render([1, 2]).precision).toBe('ns')
+})
+
+test('a sum beyond all numbers is not finite, and the datapoints before it stay', () => {
+  const points = makerWith('sum').collect([listOf([point('a', 1.7e308, at), point('a', 1.7e308, at)])])
+  expect(points.notFinite).toBe(1)
+  expect(linesOf(points)).toEqual([`m a=1.7e+308 ${at}`])
+})
