@@ -58,20 +58,6 @@ test('a generation cache keeps what is asked for and forgets the rest, telling o
   expect(forgotten.length).toBeGreaterThanOrEqual(100 - 2 * 10)
 })
 
-test('more different tags than are remembered are still read rightly', () => {
-  const datapoints = encodeDatapoints([{ name: 'n', timeMs: 1, value: 2 }])
-  const filler = 'x'.repeat(15_000)
-  for (let round = 0; round < 10; round++) {
-    const values = Array.from({ length: 1000 }, (_, n) => `${filler}${round}-${n}`)
-    const message = encodeContainerFile(
-      values.map((value) => ({ topic: 't', tags: [{ key: 'k', value }], datapoints })),
-    )
-    const { lists, fault } = decodeContainerFile(message)
-    expect(fault).toBeUndefined()
-    expect(lists.every(({ tags }, n) => tags[0]?.value === values[n])).toBe(true)
-  }
-})
-
 test('tags of more than 16 KiB are read, though not remembered', () => {
   const list = { topic: 't', tags: [{ key: 'k', value: 'x'.repeat(20_000) }], datapoints: encodeDatapoints([]) }
   const { lists } = decodeContainerFile(encodeContainerFile([list, { ...list, topic: 'u' }, list]))
