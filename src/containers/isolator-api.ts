@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { formatAddress, isLoopback, type ListenAddress } from '../platform/hosts.js'
 import { messageOf, StatsError } from '../platform/errors.js'
+import { formatAddress, isLoopback, type ListenAddress } from '../platform/hosts.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
-import { type Listening, listenForIsolator } from './isolator-listen.js'
+import { listenForIsolator } from './isolator-listen.js'
 import type { Registry } from './registry.js'
 
 /** The HTTP API by which the Mesos agent's isolator module announces containers. */
@@ -72,7 +72,7 @@ export async function createIsolatorApi({
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   })
-  const listening: Listening = await listenForIsolator(server, listen, { socketMode, replaceLive })
+  const listening = await listenForIsolator(server, listen, { socketMode, replaceLive })
   server.on('error', (cause) => log.error({ cause: messageOf(cause) }, 'the isolator API has a problem'))
   if (listen.kind === 'tcp' && !isLoopback(listen.host)) {
     const address = formatAddress(listening.address)

@@ -5,12 +5,12 @@ import { countDatapoints } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
+import { endGently } from './end-gently.js'
 import { encodeBlocks } from './ocf-blocks.js'
 import type { Sink, WriteResult } from './sink.js'
 
 // A dead peer's host is noticed by the kernel after this silence and nine probes.
 const keepAliveAfterMs = 30_000
-const closeTimeoutMs = 2000
 
 /**
  * Sends lists to a collector as one Avro container file over TCP that never ends: its header at each connect, then a
@@ -181,18 +181,6 @@ function openSocket({
     })
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
-  })
-}
-
-/** Says goodbye after the last byte; what a peer does not take in time is given up. */
-function endGently(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => socket.destroy(), closeTimeoutMs)
-    socket.once('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-    socket.destroySoon()
   })
 }
 
