@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import net from 'node:net'
 import tls from 'node:tls'
 import kj, { type ISocketFactory, type Kafka, type logCreator, type SASLOptions } from 'kafkajs'
 import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { KafkaSasl, KafkaTls } from './kafka-options.js'
+import { repairKafkajs } from './kafka-repairs.js'
 
 /** What all clients of one bus have in common, with its files read. */
 export interface ClientSettings {
@@ -29,15 +29,17 @@ export const connectTimeoutMs = 5_000
  * two consumers of one group on one client would overwrite each other's.
  *
  * @param findBrokers asked again for each new seed connection; an empty list makes kafkajs give up
- * @param retries how often kafkajs repeats by itself, at most a second apart. It goes on the client, because connections
- *   are repeated by the client's policy alone: with it on the producer, a send is rejected while a broker restarts
+ * @param retries how often kafkajs repeats by itself, at most a second apart; practically for ever, because a member that
+ *   comes back to its group goes on at once, while a new one waits until the old one has expired. It goes on the client:
+ *   connections are repeated by the client's policy alone, and with it on the producer a send is rejected while a
+ *   broker restarts
  */
 export function createKafkaClient(
   settings: ClientSettings,
   findBrokers: () => Promise<readonly string[]>,
-  { retries = 30, requestTimeoutMs = settings.requestTimeoutMs } = {},
+  { retries = 10_000, requestTimeoutMs = settings.requestTimeoutMs } = {},
 ): KafkaClient {
-  guardIdleTimer()
+  repairKafkajs()
   const sockets = createSockets()
   const kafka = new kj.Kafka({
     clientId: settings.clientId,
@@ -102,39 +104,34 @@ function createSockets() {
   function factory({ host, port, ssl, onConnect }: Parameters<ISocketFactory>[0]): net.Socket {
     if (state.killed) throw new Error('this client has been replaced by a new one')
     const socket = ssl
-      ? tls.connect({ host, port, ...(net.isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
-      : net.connect({ host, port }, onConnect)
-    socket.setKeepAlive(true, 60_000).setNoDelay(true)
+      ? tls.connect({ host, port, ...(net.isIP(host) === 0 && { servername: host }), ...ssl }, connected)
+      : net.connect({ host, port }, connected)
+    const tooLate = setTimeout(() => abandon(socket), connectTimeoutMs + 100)
+    // kafkajs calls unref() on a socket that is still connecting for each request that waits for it.
+    socket.setKeepAlive(true, 60_000).setNoDelay(true).setMaxListeners(0)
     open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    socket.once('close', () => {
+      clearTimeout(tooLate)
+      open.delete(socket)
+    })
     return socket
+
+    function connected(): void {
+      clearTimeout(tooLate)
+      onConnect()
+    }
+  }
+
+  // kafkajs has given this one up and opened another; if it connected now, kafkajs would take the other for connected.
+  function abandon(socket: net.Socket): void {
+    socket.removeAllListeners().on('error', () => {})
+    open.delete(socket)
+    socket.destroy()
   }
 
   // kafkajs listens for 'error' and 'end' only: a socket that merely closes would leave its requests waiting.
   function kill(): void {
     state.killed = true
     for (const socket of open) socket.destroy(new Error('connection ended: this client is being replaced'))
-  }
-}
-
-interface RequestQueue {
-  readonly pending: readonly unknown[]
-  readonly throttledUntil: number
-  scheduleCheckPendingRequests(): void
-}
-
-let idleTimerGuarded = false
-
-// kafkajs 2.2.4 re-arms a 1 ms timer for ever on every connection, also where nothing waits (its issue 1751): a
-// fifth of the CPU time of an idle consumer remains with this.
-function guardIdleTimer(): void {
-  if (idleTimerGuarded) return
-  idleTimerGuarded = true
-  const require = createRequire(import.meta.url)
-  const { prototype } = require('kafkajs/src/network/requestQueue') as { prototype: RequestQueue }
-  const schedule = prototype.scheduleCheckPendingRequests
-  prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
-    if (this.pending.length === 0 && this.throttledUntil <= Date.now()) return
-    schedule.call(this)
   }
 }

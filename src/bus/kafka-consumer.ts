@@ -42,7 +42,7 @@ export interface ConsumerSetup {
 export async function consumeKafka(setup: ConsumerSetup): Promise<void> {
   const { signal, clock, random, telemetry } = setup
   const admin = createKafkaAdmin(setup)
-  const backoff = createBackoff({ firstMs: 200, maxMs: 10_000, random })
+  const backoff = createBackoff({ firstMs: 200, maxMs: 5_000, random })
   const place = createPlace(setup, admin)
   let failures = 0
   try {

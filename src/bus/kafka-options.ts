@@ -42,7 +42,7 @@ export interface KafkaConsumerSettings {
   readonly maxWaitMs?: number | undefined
   /** max.poll.records, 1000: messages handed over (and committed) at once. */
   readonly maxBatchMessages?: number | undefined
-  /** A consumer without any sign of life for so long is renewed, 60000. */
+  /** A consumer without any sign of life for so long, beyond the rebalance timeout, is renewed; 60000. */
   readonly watchdogMs?: number | undefined
 }
 

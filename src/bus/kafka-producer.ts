@@ -22,6 +22,7 @@ export interface KafkaProducer {
 interface Session {
   readonly client: KafkaClient
   readonly producer: Producer
+  readonly connected: Promise<void>
 }
 
 /** Publishes on one kafkajs producer at a time; where that fails in a way that puts it in doubt, on a new one. */
@@ -48,7 +49,7 @@ export function createKafkaProducer({
 }): KafkaProducer {
   const room = createRoom(idempotent ? 1 : maxInFlightBytes)
   const knownTopics = new Set<string>()
-  let session: Promise<Session> | undefined
+  let session: Session | undefined
   let closed = false
 
   return { publish, close }
@@ -92,7 +93,7 @@ export function createKafkaProducer({
     session ??= openSession()
     const using = session
     try {
-      const sent = using.then(({ producer }) => sendOn(producer, topic, batch))
+      const sent = using.connected.then(() => sendOn(using.producer, topic, batch))
       await withDeadline(clock, publishTimeoutMs, sent)
     } catch (error) {
       knownTopics.delete(topic)
@@ -127,7 +128,7 @@ export function createKafkaProducer({
     }
   }
 
-  async function openSession(): Promise<Session> {
+  function openSession(): Session {
     if (closed) throw new StatsError('DS_BUS_CLOSED', 'Kafka: the bus has been closed.')
     const client = newClient()
     const producer = client.kafka.producer({
@@ -137,17 +138,11 @@ export function createKafkaProducer({
       ...(idempotent && { maxInFlightRequests: 1 }),
       metadataMaxAge: 60_000,
     })
-    try {
-      await producer.connect()
-    } catch (error) {
-      client.kill()
-      throw error
-    }
     counters.add('bus.sessions_opened')
-    return { client, producer }
+    return { client, producer, connected: producer.connect() }
   }
 
-  function renew(used: Promise<Session>, error: unknown): void {
+  function renew(used: Session, error: unknown): void {
     if (session !== used) return
     session = undefined
     counters.add('bus.renewals')
@@ -155,20 +150,17 @@ export function createKafkaProducer({
       { cause: messageOf(error) },
       'Kafka producer is replaced by a new one; what it had not sent is tried again',
     )
-    void endSession(used)
-  }
-
-  async function endSession(ending: Promise<Session>): Promise<void> {
-    const ended = await ending.catch(() => undefined)
-    if (ended === undefined) return
-    await settledWithin(clock, disconnectMs, ended.producer.disconnect())
-    ended.client.kill()
+    // Without a farewell: what still waits on it is told at once, and comes again on the new one.
+    used.client.kill()
     counters.add('bus.sessions_closed')
   }
 
   async function close(): Promise<void> {
     closed = true
-    if (session !== undefined) await endSession(session)
+    if (session === undefined) return
+    await settledWithin(clock, disconnectMs, session.producer.disconnect())
+    session.client.kill()
+    counters.add('bus.sessions_closed')
   }
 }
 

@@ -13,7 +13,8 @@ import type { Partition, Placement } from './kafka-placement.js'
 import { partitionKey } from './kafka-positions.js'
 import { watchConsumer } from './kafka-watchdog.js'
 
-const disconnectMs = 5_000
+/** For leaving the group in peace; a session that failed may have nobody to say it to. */
+const disconnectMs = { afterFailure: 1_000, otherwise: 5_000 }
 const lagPeriodMs = 15_000
 
 export interface SessionSetup {
@@ -49,7 +50,8 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   const { settings, signal, clock, telemetry, lagBook, placement } = setup
   const client = setup.newClient()
   const consumer = createConsumer(client, setup)
-  const watchdogMs = settings.watchdogMs ?? 60_000
+  // Joining waits for the slowest member of the group.
+  const stuckMs = (settings.watchdogMs ?? 60_000) + (settings.rebalanceTimeoutMs ?? 60_000)
   const ending = createEnding()
   const running = createRunning()
   let joined = false
@@ -57,7 +59,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   const topicWatch = setup.watchTopics(() => ending.end({ reason: 'topics-changed' }))
   const stopWatching = watchConsumer({
     consumer,
-    limitMs: watchdogMs,
+    limitMs: stuckMs,
     isBusy: () => running.count > 0,
     onStuck: (reason) => fail(new StatsError('DS_BUS_STUCK', `the consumer is stuck: ${reason}`)),
     clock,
@@ -79,7 +81,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
 
   start().catch(fail)
   const end = await ending.ended
-  await stop()
+  await stop(end.reason === 'failed' ? disconnectMs.afterFailure : disconnectMs.otherwise)
   return { ...end, joined }
 
   async function start(): Promise<void> {
@@ -136,7 +138,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   // kafkajs can forget one partition and go on with the others.
   async function checkLag(): Promise<void> {
     await refreshLag(setup).catch(() => {})
-    const [forgotten] = running.count > 0 ? [] : lagBook.unmoved(clock.monotonicMs() - 3 * watchdogMs)
+    const [forgotten] = running.count > 0 ? [] : lagBook.unmoved(clock.monotonicMs() - 2 * stuckMs)
     if (forgotten === undefined) return
     const { topic, partition, messages } = forgotten
     const what = `${messages} messages of topic ${topic}, partition ${partition}, are not fetched`
@@ -147,7 +149,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
     ending.end({ reason: 'failed', error })
   }
 
-  async function stop(): Promise<void> {
+  async function stop(limitMs: number): Promise<void> {
     signal.removeEventListener('abort', onAbort)
     topicWatch.stop()
     stopEndWatch()
@@ -156,7 +158,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
     const disconnected = consumer.disconnect().catch(() => {})
     // A batch that is being written may take its time, kafkajs may not.
     await Promise.race([disconnected, running.idle()])
-    await settledWithin(clock, disconnectMs, disconnected)
+    await settledWithin(clock, limitMs, disconnected)
     client.kill()
     await running.idle()
     lagBook.assign([])
@@ -177,7 +179,8 @@ function createConsumer({ kafka }: KafkaClient, { placement, settings, metadataM
     metadataMaxAge: metadataMaxAgeMs,
     // Asking for a topic that is missing would create it.
     allowAutoTopicCreation: false,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 30, restartOnFailure: async () => false },
+    // What kafkajs gives up, a new session takes up. Its count of retries is never set back, so it must not be small.
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 10_000, restartOnFailure: async () => false },
   })
 }
 
