@@ -309,7 +309,11 @@ export const catalog = {
     label: 'reason',
     meansLoss: true,
   },
-  'collector.partner.prometheus_series': { kind: 'gauge', unit: 'series', help: 'Series kept for --partner-prometheus.' },
+  'collector.partner.prometheus_series': {
+    kind: 'gauge',
+    unit: 'series',
+    help: 'Series kept for --partner-prometheus.',
+  },
   'collector.partner.prometheus_scrapes': {
     kind: 'counter',
     unit: 'events',

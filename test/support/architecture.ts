@@ -16,7 +16,7 @@ const ranks: readonly (readonly string[])[] = [
 ]
 
 /** The pipeline knows what an input and an output is, and none of them. */
-const pipelineSees = new Set(['inputs/source.ts', 'outputs/sink.ts'])
+const pipelineSees = new Set(['inputs/source.ts', 'outputs/sink.ts', 'outputs/tap.ts'])
 
 /** Programs of their own: they may read their command line. */
 const programs = new Set(['cli.ts', 'options/docs.ts'])
