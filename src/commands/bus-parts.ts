@@ -1,15 +1,17 @@
 import type { Bus } from '../bus/bus.js'
 import { createEmbeddedBus } from '../bus/embedded.js'
 import type { MetricList } from '../model/metric-list.js'
+import type { collectorOptions } from '../options/collector.js'
 import type { consumeOptions } from '../options/consume.js'
 import type { Parsed } from '../options/option.js'
 import { createBusSink } from '../outputs/bus.js'
 import { createDiscardSink } from '../outputs/discard.js'
 import { recordingSink } from '../outputs/recording-sink.js'
 import type { Sink } from '../outputs/sink.js'
-import type { CollectorOptions } from './collector.js'
 import type { Daemon } from './daemon.js'
 import { kafkaConnection } from './kafka-parts.js'
+
+type CollectorOptions = Parsed<typeof collectorOptions>
 
 const HOUR_MS = 3_600_000
 

@@ -88,6 +88,7 @@ function followLines<Value>(stream: Readable, ended: Promise<unknown>) {
   const values: Value[] = []
   const texts: string[] = []
   const watchers = new Set<() => void>()
+  let looking: NodeJS.Immediate | undefined
   createInterface({ input: stream }).on('line', (text) => {
     texts.push(text)
     try {
@@ -96,7 +97,11 @@ function followLines<Value>(stream: Readable, ended: Promise<unknown>) {
       // Talk that is not JSON (a usage error) stays in `texts`.
       return
     }
-    for (const look of [...watchers]) look()
+    // Once for all lines of a piece: looking at everything for each line would take quadratic time.
+    looking ??= setImmediate(() => {
+      looking = undefined
+      for (const look of [...watchers]) look()
+    })
   })
 
   function until(isEnough: (values: readonly Value[]) => boolean, describe: () => string): Promise<void> {
