@@ -42,10 +42,12 @@ export function createInfluxClient({
   }
   const agent = ({ protocol }: URL) => agents[protocol === 'https:' ? 'https:' : 'http:']
 
-  async function post({ url, headers }: InfluxRequest, body: string, signal: AbortSignal): Promise<InfluxAnswer> {
-    const encoding = compressed ? { 'Content-Encoding': 'gzip' } : undefined
+  async function post(request: InfluxRequest, body: string, signal: AbortSignal): Promise<InfluxAnswer> {
+    const { url, headers, mayCompress } = request
+    const compressing = compressed && mayCompress
+    const encoding = compressing ? { 'Content-Encoding': 'gzip' } : undefined
     // Lines repeat themselves so much that the fastest level leaves little for the others to win.
-    const bytes = compressed ? await compress(body, { level: constants.Z_BEST_SPEED }) : body
+    const bytes = compressing ? await compress(body, { level: constants.Z_BEST_SPEED }) : body
     // Given a signal that is aborted already, node-fetch destroys the body where nobody listens, and the process ends.
     signal.throwIfAborted()
     const response = await fetch(url, {

@@ -18,6 +18,8 @@ export type InfluxTarget =
 export interface InfluxRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
+  /** InfluxDB inflates writes; in a compressed statement it finds nothing. */
+  readonly mayCompress: boolean
 }
 
 /**
@@ -27,20 +29,23 @@ export interface InfluxRequest {
  * @see InfluxDB API reference: 1.x `/write`, 2.x `/api/v2/write`, 3.x `/api/v3/write_lp`
  */
 export function writeRequest(baseUrl: string, target: InfluxTarget, precision: 'ms' | 'ns'): InfluxRequest {
-  const headers = { ...authorization(target), 'Content-Type': 'text/plain; charset=utf-8' }
+  const common = {
+    headers: { ...authorization(target), 'Content-Type': 'text/plain; charset=utf-8' },
+    mayCompress: true,
+  }
   switch (target.version) {
     case 1: {
       const { database: db, retentionPolicy: rp } = target
       const query = { db, ...(rp !== undefined && { rp }), precision: precision === 'ms' ? 'ms' : 'n' }
-      return { url: urlOf(baseUrl, '/write', query), headers }
+      return { url: urlOf(baseUrl, '/write', query), ...common }
     }
     case 2: {
       const { org, bucket } = target
-      return { url: urlOf(baseUrl, '/api/v2/write', { org, bucket, precision }), headers }
+      return { url: urlOf(baseUrl, '/api/v2/write', { org, bucket, precision }), ...common }
     }
     case 3: {
       const query = { db: target.bucket, precision: precision === 'ms' ? 'millisecond' : 'nanosecond' }
-      return { url: urlOf(baseUrl, '/api/v3/write_lp', query), headers }
+      return { url: urlOf(baseUrl, '/api/v3/write_lp', query), ...common }
     }
   }
 }
@@ -54,6 +59,7 @@ export function createDatabaseRequest(
   return {
     url: urlOf(baseUrl, '/query', {}),
     headers: { ...authorization(target), 'Content-Type': 'application/x-www-form-urlencoded' },
+    mayCompress: false,
     body: new URLSearchParams({ q: `CREATE DATABASE "${name}"` }).toString(),
   }
 }

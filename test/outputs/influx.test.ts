@@ -356,12 +356,16 @@ describe('answers that are a retry', () => {
 describe('the database of InfluxDB 1', () => {
   const target: InfluxTarget = { ...v1, database: 'my "db"', createDatabase: true }
 
-  test('is created before the first write, once', async () => {
-    const { influx, sink, stop } = await pair(({ path }) => ({ status: path === '/query' ? 200 : 204 }), { target })
+  test('is created before the first write, once, by a statement that is not compressed', async () => {
+    const { influx, sink, stop } = await pair(({ path }) => ({ status: path === '/query' ? 200 : 204 }), {
+      target,
+      gzip: true,
+    })
     await sink.open(never)
     await sink.write(numbered(1), never)
     await sink.write(numbered(1), never)
     expect(influx.requests.map(({ path }) => path)).toEqual(['/query', '/write', '/write'])
+    expect(influx.requests[0]!.headers['content-encoding']).toBeUndefined()
     expect(new URLSearchParams(influx.requests[0]!.body).get('q')).toBe('CREATE DATABASE "my \\"db\\""')
     await stop()
   })

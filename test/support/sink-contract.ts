@@ -22,6 +22,8 @@ export interface SinkContract {
   absent?: () => Promise<SinkBench>
   /** A sink whose peer takes connections and then neither reads nor answers; `writeMuch` fills what is between. */
   hanging?: () => Promise<SinkBench>
+  /** The time of the first datapoints, for stores that keep only what is new; November 2023 unless given. */
+  readonly startMs?: number
   /** Whether NaN and infinities are written like other values; else they must be dropped as not_finite. */
   readonly takesNotFinite: boolean
   /** True where datapoints are passed on in their bytes, unread: what is missing in them, the next hop counts. */
@@ -31,12 +33,14 @@ export interface SinkContract {
 /** What `src/outputs/sink.ts` promises, tried on one sink. Call it inside `describe`. */
 export function runSinkContract(contract: SinkContract): void {
   const never = new AbortController().signal
+  const { startMs = defaultMs } = contract
+  const at = (second: number) => startMs + second * 1000
 
   test('sends every datapoint of a batch and reports exactly these', async () => {
     const bench = await opened(contract.present)
     const lists = [
-      listOf([point('a', 1), point('b', 2)], { topic: 'one' }),
-      listOf([point('a', 3)], { topic: 'two', tags: [{ key: 'framework_id', value: 'f-1' }] }),
+      listOf([point('a', 1, at(0)), point('b', 2, at(0))], { topic: 'one' }),
+      listOf([point('a', 3, at(0))], { topic: 'two', tags: [{ key: 'framework_id', value: 'f-1' }] }),
     ]
     const result = await bench.sink.write(lists, never)
     expectSettled(result, lists)
@@ -48,7 +52,7 @@ export function runSinkContract(contract: SinkContract): void {
   test('sends one write after the other', async () => {
     const bench = await opened(contract.present)
     for (let round = 1; round <= 5; round++) {
-      const lists = [listOf([point('round', round, 1_700_000_000_000 + round * 1000)])]
+      const lists = [listOf([point('round', round, at(round))])]
       expectSettled(await bench.sink.write(lists, never), lists)
     }
     expect(await bench.values?.(5)).toEqual(bench.values && expect.arrayContaining([1, 2, 3, 4, 5]))
@@ -57,8 +61,8 @@ export function runSinkContract(contract: SinkContract): void {
 
   test('takes a batch of 5,000 datapoints in one write', async () => {
     const bench = await opened(contract.present)
-    const points = Array.from({ length: 5000 }, (_, at) => point(`n${at % 50}`, at, 1_700_000_000_000 + at * 1000))
-    const lists = Array.from({ length: 50 }, (_, at) => listOf(points.slice(at * 100, at * 100 + 100)))
+    const points = Array.from({ length: 5000 }, (_, n) => point(`n${n % 50}`, n, at(n)))
+    const lists = Array.from({ length: 50 }, (_, n) => listOf(points.slice(n * 100, n * 100 + 100)))
     expectSettled(await bench.sink.write(lists, never), lists)
     const values = await bench.values?.(5000)
     if (values) expect(new Set(values).size).toBe(5000)
@@ -74,7 +78,9 @@ export function runSinkContract(contract: SinkContract): void {
 
   test('takes NaN and infinities, or drops them alone as not_finite', async () => {
     const bench = await opened(contract.present)
-    const lists = [listOf([point('nan', Number.NaN), point('up', Number.POSITIVE_INFINITY), point('ok', 7)])]
+    const lists = [
+      listOf([point('nan', Number.NaN, at(0)), point('up', Number.POSITIVE_INFINITY, at(0)), point('ok', 7, at(0))]),
+    ]
     const result = await bench.sink.write(lists, never)
     expectSettled(result, lists)
     expect(droppedAs(result, 'not_finite')).toBe(contract.takesNotFinite ? 0 : 2)
@@ -84,19 +90,19 @@ export function runSinkContract(contract: SinkContract): void {
 
   test('takes every kind of text in topics, tags and names', async () => {
     const bench = await opened(contract.present)
-    const lists = awkwardTexts.map((text, at) =>
-      listOf([point(text, 100 + at)], { topic: text, tags: [{ key: text, value: text }] }),
+    const lists = awkwardTexts.map((text, n) =>
+      listOf([point(text, 100 + n, at(0))], { topic: text, tags: [{ key: text, value: text }] }),
     )
     expectSettled(await bench.sink.write(lists, never), lists)
     const values = await bench.values?.(awkwardTexts.length)
-    if (values) expect(values.sort()).toEqual(awkwardTexts.map((_, at) => 100 + at))
+    if (values) expect(values.sort()).toEqual(awkwardTexts.map((_, n) => 100 + n))
     await finish(bench)
   })
 
   if (!contract.passesUnread)
     test('drops what a sender announced and did not send as undecodable', async () => {
       const bench = await opened(contract.present)
-      const { datapoints, ...list } = listOf([point('here', 5)])
+      const { datapoints, ...list } = listOf([point('here', 5, at(0))])
       const lists = [{ ...list, datapoints: { count: 3, bytes: datapoints.bytes } }]
       const result = await bench.sink.write(lists, never)
       expectSettled(result, lists)
@@ -136,12 +142,14 @@ export function runSinkContract(contract: SinkContract): void {
   }
 }
 
+const defaultMs = 1_700_000_000_123
+
 /** A list without topic and tags of its own, unless given. */
 export function listOf(points: readonly Datapoint[], { topic = 't', tags = [] as readonly Tag[] } = {}): MetricList {
   return { topic, tags, datapoints: encodeDatapoints(points) }
 }
 
-export function point(name: string, value: number, timeMs = 1_700_000_000_123): Datapoint {
+export function point(name: string, value: number, timeMs = defaultMs): Datapoint {
   return { name, timeMs, value }
 }
 
