@@ -81,8 +81,9 @@ async function deliver(
     try {
       return await onBatch(messages, signal)
     } catch (error) {
-      if (error instanceof StatsError && error.exitCode !== undefined) fail(error)
-      if (signal.aborted || !payload.isRunning()) throw error
+      const hopeless = error instanceof StatsError && error.exitCode !== undefined
+      if (hopeless) fail(error)
+      if (hopeless || signal.aborted || !payload.isRunning()) throw error
       if (heart.rebalance !== undefined) throw heart.rebalance
       const waitMs = Math.round(backoff.nextMs())
       const { topic, partition, offset } = messages[0]!

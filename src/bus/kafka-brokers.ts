@@ -1,5 +1,5 @@
 import { resolveSrv } from 'node:dns/promises'
-import { type Backoff, createBackoff } from '../platform/backoff.js'
+import type { Backoff } from '../platform/backoff.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
@@ -48,7 +48,7 @@ export async function waitForBrokers(
   lookup: BrokerLookup,
   telemetry: Pick<Telemetry, 'log' | 'counters'>,
   signal: AbortSignal,
-  { clock = systemClock, backoff = lookupBackoff() }: { clock?: Clock; backoff?: Backoff } = {},
+  { backoff, clock = systemClock }: { backoff: Backoff; clock?: Clock },
 ): Promise<string[]> {
   while (!signal.aborted) {
     try {
@@ -61,10 +61,6 @@ export async function waitForBrokers(
     }
   }
   return []
-}
-
-function lookupBackoff(): Backoff {
-  return createBackoff({ firstMs: 500, maxMs: 15_000 })
 }
 
 async function schedulerPort(framework: string, resolver: SrvResolver): Promise<number> {

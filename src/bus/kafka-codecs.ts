@@ -1,8 +1,12 @@
+import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import kj from 'kafkajs'
-import { ExitCode, StatsError } from '../platform/errors.js'
+import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { KafkaCompression } from './kafka-options.js'
-import { kafkaSnappyCodec } from './kafka-snappy.js'
+import { kafkaSnappyCodec, maxInflatedBytes } from './kafka-snappy.js'
+
+const gzip = promisify(zlib.gzip)
+const gunzip = promisify(zlib.gunzip)
 
 const types = {
   none: kj.CompressionTypes.None,
@@ -12,17 +16,22 @@ const types = {
   zstd: kj.CompressionTypes.ZSTD,
 } as const
 
-/** `CodecMissing` is what an error is called that kafkajs must not repeat; see `kafka-errors.ts`. */
-export const codecMissingName = 'KafkaJSNotImplemented'
+/** What kafkajs calls an error that ends its consumer at once; others it repeats for ever, and the same bytes stay the same. */
+export const unreadableName = 'KafkaJSNotImplemented'
 
 /**
  * Registers every codec that can be had, for the whole process, because kafkajs asks for a codec while it decodes:
  * what is missing by then ends the consumer.
  */
 export function registerKafkaCodecs(): void {
-  kj.CompressionCodecs[types.snappy] = () => kafkaSnappyCodec
-  kj.CompressionCodecs[types.zstd] = zstdCodec ? () => zstdCodec : () => fail('zstd', 'Node 22.15 and later have it')
-  kj.CompressionCodecs[types.lz4] = () => fail('lz4', 'let its producer use snappy, gzip or zstd')
+  offer('gzip', {
+    compress: ({ buffer }) => gzip(buffer),
+    decompress: (bytes) => gunzip(bytes, { maxOutputLength: maxInflatedBytes }),
+  })
+  offer('snappy', kafkaSnappyCodec)
+  if (zstdCodec !== undefined) offer('zstd', zstdCodec)
+  else refuse('zstd', 'run this on Node 22.15 or later, or let its producer use snappy or gzip')
+  refuse('lz4', 'let its producer use snappy, gzip or zstd')
 }
 
 /**
@@ -39,19 +48,41 @@ export function requireCompression(compression: KafkaCompression): number {
   return types[compression]
 }
 
+type ZstdSync = (bytes: Buffer, options?: zlib.ZlibOptions) => Buffer
 const zstdCodec = findZstd()
 
 // node:zlib has zstd from 22.15 and 23.8 on; the types of Node 20 do not know it.
 function findZstd() {
-  const { zstdCompressSync, zstdDecompressSync } = zlib as unknown as Record<string, (bytes: Buffer) => Buffer>
+  const { zstdCompressSync, zstdDecompressSync } = zlib as unknown as Record<string, ZstdSync>
   if (zstdCompressSync === undefined || zstdDecompressSync === undefined) return undefined
   return {
     compress: async (encoder: { readonly buffer: Buffer }) => zstdCompressSync(encoder.buffer),
-    decompress: async (bytes: Buffer) => zstdDecompressSync(bytes),
+    decompress: async (bytes: Buffer) => zstdDecompressSync(bytes, { maxOutputLength: maxInflatedBytes }),
   }
 }
 
-function fail(codec: string, advice: string): never {
-  const error = new Error(`a message is compressed with ${codec}, which cannot be read here; ${advice}`)
-  throw Object.assign(error, { name: codecMissingName, retriable: false })
+interface Codec {
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
+  decompress(bytes: Buffer): Promise<Buffer>
+}
+
+function offer(name: Exclude<keyof typeof types, 'none'>, { compress, decompress }: Codec): void {
+  const codec: Codec = {
+    compress,
+    decompress: (bytes) =>
+      decompress(bytes).catch((cause: unknown) => {
+        throw unreadable(`a batch compressed with ${name} cannot be unpacked: ${messageOf(cause)}`)
+      }),
+  }
+  kj.CompressionCodecs[types[name]] = () => codec
+}
+
+function refuse(name: Exclude<keyof typeof types, 'none'>, advice: string): void {
+  kj.CompressionCodecs[types[name]] = () => {
+    throw unreadable(`a message is compressed with ${name}, which cannot be read here; ${advice}`)
+  }
+}
+
+function unreadable(message: string): Error {
+  return Object.assign(new Error(message), { name: unreadableName, retriable: false })
 }

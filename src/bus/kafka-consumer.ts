@@ -48,9 +48,9 @@ export async function consumeKafka(setup: ConsumerSetup): Promise<void> {
   try {
     while (!signal.aborted) {
       try {
-        const { reason, joined, error } = await consumeOnce(setup, admin, await place())
+        const { reason, worked, error } = await consumeOnce(setup, admin, await place())
         if (reason === 'finished') break
-        if (joined) {
+        if (worked) {
           failures = 0
           backoff.reset()
         }
@@ -93,8 +93,8 @@ function createPlace(setup: ConsumerSetup, admin: KafkaAdmin): () => Promise<Pla
 async function consumeOnce(setup: ConsumerSetup, admin: KafkaAdmin, placement: Placement): Promise<SessionEnd> {
   const { subscription, signal, clock, topicPollPeriodMs } = setup
   const topics = await waitForTopics(setup, admin)
-  if (signal.aborted) return { reason: 'stopped', joined: false }
-  if (topics.length === 0) return { reason: 'finished', joined: false }
+  if (signal.aborted) return { reason: 'stopped', worked: false }
+  if (topics.length === 0) return { reason: 'finished', worked: false }
   return runSession({
     ...setup,
     admin,

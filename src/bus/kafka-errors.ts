@@ -1,6 +1,6 @@
 import { type ErrorCode, ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { OutgoingMessage } from './bus.js'
-import { codecMissingName } from './kafka-codecs.js'
+import { unreadableName } from './kafka-codecs.js'
 
 /** Some messages of a publish will never be taken; the others of it are durable. */
 export class MessagesRefused extends StatsError {
@@ -109,7 +109,7 @@ const refusals: Readonly<Record<string, readonly [ErrorCode, string][]>> = {
   INVALID_GROUP_ID: [['DS_BUS_CONFIG', 'Check --group-id.']],
   INVALID_SESSION_TIMEOUT: [['DS_BUS_CONFIG', 'Check KAFKA_OVERRIDE_SESSION_TIMEOUT_MS against the brokers.']],
   INCONSISTENT_GROUP_PROTOCOL: [['DS_BUS_CONFIG', 'Another kind of client uses this group: change --group-id.']],
-  [codecMissingName]: [['DS_BUS_CODEC', 'Nothing behind it in its partition can be read before that.']],
+  [unreadableName]: [['DS_BUS_CODEC', 'Nothing behind it in its partition can be read before that.']],
 }
 
 interface KafkaFault {

@@ -69,6 +69,8 @@ export interface KafkaOptions {
   readonly publishTimeoutMs?: number | undefined
   /** One request; 30000. */
   readonly requestTimeoutMs?: number | undefined
+  /** The longest pause before brokers that cannot be found or reached are tried again; 15000. The first ones are shorter. */
+  readonly retryPauseMs?: number | undefined
   /** Bytes handed to the client and not acknowledged, before `publish` waits; 32 MiB. */
   readonly maxInFlightBytes?: number | undefined
   readonly clock?: Clock | undefined

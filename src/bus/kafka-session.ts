@@ -38,8 +38,8 @@ export interface SessionSetup {
 export interface SessionEnd {
   readonly reason: 'stopped' | 'finished' | 'topics-changed' | 'failed'
   readonly error?: unknown
-  /** Whether it ever got as far as a place in the group. */
-  readonly joined: boolean
+  /** Whether it handled a message, or lived for a minute without one. */
+  readonly worked: boolean
 }
 
 /**
@@ -54,7 +54,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   const stuckMs = (settings.watchdogMs ?? 60_000) + (settings.rebalanceTimeoutMs ?? 60_000)
   const ending = createEnding()
   const running = createRunning()
-  let joined = false
+  const startedMs = clock.monotonicMs()
 
   const topicWatch = setup.watchTopics(() => ending.end({ reason: 'topics-changed' }))
   const stopWatching = watchConsumer({
@@ -70,10 +70,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   signal.addEventListener('abort', onAbort, { once: true })
   consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
   consumer.on(consumer.events.RECEIVED_UNSUBSCRIBED_TOPICS, () => topicWatch.hurry())
-  consumer.on(consumer.events.GROUP_JOIN, (event) => {
-    joined = true
-    onJoin(event)
-  })
+  consumer.on(consumer.events.GROUP_JOIN, onJoin)
   // kafkajs steps over batches without messages by itself; the book has to know.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { topic, partition, lastOffset } }) => {
     lagBook.committed(topic, partition, BigInt(lastOffset) + 1n, clock.monotonicMs())
@@ -82,7 +79,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
   start().catch(fail)
   const end = await ending.ended
   await stop(end.reason === 'failed' ? disconnectMs.afterFailure : disconnectMs.otherwise)
-  return { ...end, joined }
+  return { ...end, worked: running.handled > 0 || clock.monotonicMs() - startedMs > 60_000 }
 
   async function start(): Promise<void> {
     await consumer.connect()
@@ -204,8 +201,8 @@ function asPartitions(partitions: readonly Partition[]): { topic: string; partit
 }
 
 function createEnding() {
-  let end: (end: Omit<SessionEnd, 'joined'>) => void = () => {}
-  const ended = new Promise<Omit<SessionEnd, 'joined'>>((resolve) => {
+  let end: (end: Omit<SessionEnd, 'worked'>) => void = () => {}
+  const ended = new Promise<Omit<SessionEnd, 'worked'>>((resolve) => {
     end = resolve
   })
   return { ended, end }
@@ -216,10 +213,13 @@ function createRunning() {
   const waiting: (() => void)[] = []
   const running = {
     count: 0,
+    handled: 0,
     async during<T>(work: () => Promise<T>): Promise<T> {
       running.count += 1
       try {
-        return await work()
+        const result = await work()
+        running.handled += 1
+        return result
       } finally {
         running.count -= 1
         if (running.count === 0) for (const go of waiting.splice(0)) go()

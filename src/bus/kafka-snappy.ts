@@ -19,6 +19,9 @@ export const kafkaSnappyCodec = {
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const xerialHeaderBytes = 16
 
+/** Far above any batch that Kafka takes; a length that is a lie must not be allocated. */
+export const maxInflatedBytes = 256 * 1024 * 1024
+
 function hasXerialHeader(bytes: Buffer, at: number): boolean {
   return bytes.length >= at + xerialHeaderBytes && bytes.compare(xerialMagic, 0, 8, at, at + 8) === 0
 }
@@ -45,5 +48,17 @@ function blockEnd(bytes: Buffer, at: number): number {
 }
 
 async function inflate(block: Buffer): Promise<Buffer> {
+  const length = inflatedLength(block)
+  if (length > maxInflatedBytes) throw new Error(`snappy: a block of ${length} bytes, more than ${maxInflatedBytes}`)
   return (await uncompress(block, { asBuffer: true })) as Buffer
+}
+
+// A block begins with the length of its content as a varint.
+function inflatedLength(block: Buffer): number {
+  let length = 0
+  for (let at = 0; at < 5 && at < block.length; at++) {
+    length += (block[at]! & 0x7f) * 2 ** (7 * at)
+    if (block[at]! < 0x80) break
+  }
+  return length
 }

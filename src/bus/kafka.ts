@@ -39,7 +39,7 @@ export function createKafkaBus(options: KafkaOptions): Bus {
 
   async function open(signal: AbortSignal): Promise<void> {
     settings = await readSettings(options)
-    const backoff = createBackoff({ firstMs: 500, maxMs: 15_000, random })
+    const backoff = createPause()
     while (!signal.aborted) {
       const brokers = await currentBrokers(signal)
       const failure = await connectToAny(brokers, settings, signal)
@@ -101,10 +101,15 @@ export function createKafkaBus(options: KafkaOptions): Bus {
     return createKafkaClient(settings, () => currentBrokers(closing.signal))
   }
 
+  function createPause() {
+    const maxMs = options.retryPauseMs ?? 15_000
+    return createBackoff({ firstMs: Math.min(500, maxMs), maxMs, random })
+  }
+
   // Brokers of a framework move: each new connection asks again, and falls back on what it was told before.
   async function currentBrokers(signal: AbortSignal): Promise<readonly string[]> {
     if (!('framework' in options.brokers)) return options.brokers
-    const found = await waitForBrokers(options.brokers, telemetry, signal, { clock })
+    const found = await waitForBrokers(options.brokers, telemetry, signal, { clock, backoff: createPause() })
     if (found.length > 0) lastBrokers = found
     return lastBrokers
   }
