@@ -12,8 +12,8 @@ export interface ProcessIdentity {
   readonly space?: string
 }
 
-/** A member that shows no sign of life for this long is gone, even where its process still exists (stopped, hung). */
-export const leaseMs = 10_000
+/** Unless told otherwise: a member without a sign of life for this long is gone, even where its process exists (stopped, hung). */
+export const defaultLeaseMs = 10_000
 
 /** How often members show a sign of life, and look whether the others still live. */
 export const heartbeatMs = 1_000
@@ -25,8 +25,10 @@ export const heartbeatMs = 1_000
 export class Heartbeats {
   readonly #dir: string
   readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #leaseMs: number
 
-  constructor(busDir: string, clock: Pick<Clock, 'nowMs'>) {
+  constructor(busDir: string, clock: Pick<Clock, 'nowMs'>, leaseMs: number) {
+    this.#leaseMs = leaseMs
     this.#dir = join(busDir, 'members')
     this.#clock = clock
     mkdirSync(this.#dir, { recursive: true })
@@ -50,7 +52,7 @@ export class Heartbeats {
   }
 
   isAlive(memberId: string, process: ProcessIdentity): boolean {
-    return !isGone(process) && this.#ageMs(memberId) < leaseMs
+    return !isGone(process) && this.#ageMs(memberId) < this.#leaseMs
   }
 
   #ageMs(memberId: string): number {

@@ -7,6 +7,13 @@ import { Heartbeats } from './embedded-members.js'
 import { Store } from './embedded-store.js'
 import { openWakeFile, type WakeFile } from './embedded-wake.js'
 
+export interface DirOptions {
+  readonly dir: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly leaseMs: number
+}
+
 interface OpenDir {
   readonly env: Env
   readonly store: Store
@@ -30,11 +37,12 @@ interface Entry {
 const entries = new Map<string, Entry>()
 
 /** @throws StatsError with exit code 78 where the directory cannot be used, see `prepareBusDir` */
-export async function shareDir({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Promise<SharedDir> {
+export async function shareDir(options: DirOptions): Promise<SharedDir> {
+  const { dir } = options
   const { partitions } = await prepareBusDir(dir)
   const path = await realpath(dir)
   await entries.get(path)?.closing
-  const entry = entries.get(path) ?? { users: 0, opening: openDir({ dir: path, partitions, clock, log }) }
+  const entry = entries.get(path) ?? { users: 0, opening: openDir({ ...options, dir: path, partitions }) }
   entries.set(path, entry)
   entry.users++
   try {
@@ -46,12 +54,12 @@ export async function shareDir({ dir, clock, log }: { dir: string; clock: Clock;
   }
 }
 
-async function openDir(options: { dir: string; partitions: number; clock: Clock; log: Log }): Promise<OpenDir> {
-  const { dir, partitions, clock } = options
+async function openDir(options: DirOptions & { partitions: number }): Promise<OpenDir> {
+  const { dir, partitions, clock, leaseMs } = options
   const env = openEnv(options)
   try {
     const wake = openWakeFile(options)
-    const heartbeats = new Heartbeats(dir, clock)
+    const heartbeats = new Heartbeats(dir, clock, leaseMs)
     return { env, wake, heartbeats, store: new Store({ env, partitions, clock, wake }) }
   } catch (error) {
     await env.close()

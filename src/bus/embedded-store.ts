@@ -280,8 +280,9 @@ class AppendPlan {
 
 /** @throws StatsError DS_BUS_TOPIC_INVALID or DS_BUS_MESSAGE_TOO_LARGE: never to be tried again */
 export function checkPublish(topic: string, messages: readonly OutgoingMessage[]): void {
-  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(topic)) {
-    throw new StatsError('DS_BUS_TOPIC_INVALID', `"${topic}" is no topic: expected 1 to 249 of a-z A-Z 0-9 . _ -`)
+  if (!/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/.test(topic)) {
+    const expected = 'expected 1 to 249 of a-z A-Z 0-9 . _ -, and neither . nor ..'
+    throw new StatsError('DS_BUS_TOPIC_INVALID', `"${topic}" is no topic: ${expected}, as for Kafka.`)
   }
   const large = messages.find(({ bytes }) => bytes.length > maxMessageBytes)
   if (large === undefined) return

@@ -6,6 +6,7 @@ import type { Log } from '../telemetry/log.js'
 import type { Bus, OnBatch, OutgoingMessage, PartitionLag, Subscription } from './bus.js'
 import type { BatchLimits } from './embedded-batch.js'
 import { Consumer } from './embedded-consumer.js'
+import { defaultLeaseMs } from './embedded-members.js'
 import { Replay } from './embedded-replay.js'
 import { type SharedDir, shareDir } from './embedded-shared.js'
 import { checkPublish } from './embedded-store.js'
@@ -20,6 +21,8 @@ export interface EmbeddedBusOptions {
   readonly retentionMs?: number | undefined
   /** What `onBatch` gets at once. */
   readonly batchLimits?: Partial<BatchLimits> | undefined
+  /** How long a member of a group may show no sign of life before others take its share; 10,000 unless given. */
+  readonly leaseMs?: number | undefined
   readonly clock?: Clock | undefined
   readonly random?: (() => number) | undefined
 }
@@ -95,7 +98,7 @@ export function createEmbeddedBus(options: EmbeddedBusOptions): Bus {
     const backoff = createBackoff({ firstMs: 500, maxMs: 15_000, random })
     while (!signal.aborted) {
       try {
-        return await shareDir({ dir, clock, log })
+        return await shareDir({ dir, clock, log, leaseMs: options.leaseMs ?? defaultLeaseMs })
       } catch (error) {
         if (!(error instanceof StatsError) || error.exitCode !== undefined) throw error
         const waitMs = Math.round(backoff.nextMs())
