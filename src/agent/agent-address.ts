@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { promisify } from 'node:util'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
@@ -22,6 +22,11 @@ export interface AgentAddress {
   readonly url?: string | undefined
   /** --agent-ip-command: prints the agent's IP; split at blanks, run without a shell. */
   readonly ipCommand: string
+  /**
+   * Given where nobody asked for this command and it is only the default: where there is no such program, this is no DC/OS
+   * node; this is called, and a plain Mesos agent is looked for at 127.0.0.1.
+   */
+  readonly onNoIpCommand?: (() => void) | undefined
   /** --agent-port, for the command's IP. */
   readonly port: number
   /** --agent-test-state-file and so on: files that stand for the replies; '' and undefined are none. */
@@ -62,8 +67,19 @@ export function createAgentQuery({
 export async function agentUrl(address: AgentAddress, counters: Counters): Promise<string> {
   if (address.url) return checkedUrl(address.url)
   counters.add('collector.agent_poll.ip_lookups')
-  const ip = await askIp(address.ipCommand, counters)
+  const ip = (await isMissing(address)) ? '127.0.0.1' : await askIp(address.ipCommand, counters)
   return `http://${isIPv6(ip) ? `[${ip}]` : ip}:${address.port}`
+}
+
+async function isMissing({ ipCommand, onNoIpCommand }: AgentAddress): Promise<boolean> {
+  if (onNoIpCommand === undefined) return false
+  try {
+    await access(ipCommand)
+    return false
+  } catch {
+    onNoIpCommand()
+    return true
+  }
 }
 
 function checkedUrl(given: string): string {

@@ -2,7 +2,7 @@ import { createAgentQuery } from '../agent/agent-address.js'
 import { createAgentClient } from '../agent/client.js'
 import { type AgentPoller, createAgentPoller } from '../agent/poller.js'
 import type { Source } from '../inputs/source.js'
-import type { agentOptions } from '../options/agent.js'
+import { agentOptions } from '../options/agent.js'
 import type { Parsed } from '../options/option.js'
 import type { Daemon } from './daemon.js'
 
@@ -23,6 +23,7 @@ export function createPollerOf(
   const address = {
     url: options.agentUrl,
     ipCommand: options.agentIpCommand,
+    onNoIpCommand: noIpCommand(options, daemon),
     port: options.agentPort,
     testFiles: {
       state: options.agentTestStateFile,
@@ -33,6 +34,15 @@ export function createPollerOf(
   const query = createAgentQuery({ address, client, counters })
   const pollPeriodMs = options.agentPollPeriod * 1000
   return createAgentPoller({ query, log, counters, clock, pollPeriodMs, snapshot, readiness })
+}
+
+/** Without a word on where the agent is, a machine that is no DC/OS node must not end the daemon. */
+function noIpCommand({ agentIpCommand, agentPort }: Parsed<typeof agentOptions>, { log }: Daemon) {
+  if (agentIpCommand !== agentOptions['agent-ip-command'].default) return undefined
+  return () => {
+    const advice = 'give --agent-url, or --agent-polling=false'
+    log.warn(`${agentIpCommand} is not there: looking for a Mesos agent at http://127.0.0.1:${agentPort} (${advice})`)
+  }
 }
 
 /** Runs a poller beside other sources, for a daemon that wants the agent's state and not its metrics. */

@@ -123,3 +123,19 @@ describe('createAgentQuery', () => {
     await expect(query('containers', never)).rejects.toMatchObject({ code: 'DS_AGENT_FILE', exitCode: undefined })
   })
 })
+
+test('a default command that is not there means a plain agent on this machine, and that is told once', async () => {
+  let told = 0
+  const missing = address({ ipCommand: join(folder, 'no-such-detect_ip'), onNoIpCommand: () => told++ })
+  expect(await agentUrl(missing, new Counters())).toBe('http://127.0.0.1:5051')
+  expect(told).toBe(1)
+})
+
+test('a default command that is there is run', async () => {
+  const file = join(folder, 'detect_ip')
+  await writeFile(file, '#!/bin/sh\necho 10.0.0.9\n', { mode: 0o755 })
+  const unexpected = () => expect('not').toBe('called')
+  expect(await agentUrl(address({ ipCommand: file, onNoIpCommand: unexpected }), new Counters())).toBe(
+    'http://10.0.0.9:5051',
+  )
+})
