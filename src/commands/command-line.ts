@@ -34,15 +34,14 @@ interface Handling {
 
 type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string | number)[] }
 
-const exitCodes = [
-  'Exit codes:',
-  '  0      done, or stopped by SIGTERM or SIGINT and drained',
-  '  1      failure',
-  '  2      wrong usage: the command line',
-  '  69     a needed service refused, or is away for good',
-  '  78     wrong configuration: variables or the config file',
-  '  128+n  ended at once by a second signal n',
-].join('\n')
+const exitCodes = {
+  0: 'done, or stopped by SIGTERM or SIGINT and drained',
+  1: 'failure',
+  2: 'wrong usage: the command line',
+  69: 'a needed service refused, or is away for good',
+  78: 'wrong configuration: variables or the config file',
+  '128+n': 'ended at once by a second signal n',
+}
 
 /**
  * Reads a command line, without the program's own two words in front.
@@ -66,7 +65,7 @@ export function readCommandLine(args: readonly string[], looks: Looks): Invocati
 
   if (output !== '') return { asks: 'text', text: output }
   if (chosen) return invocation(chosen.command, chosen.words)
-  return { asks: 'misuse', text: misuse(words._.map(String), program) }
+  return { asks: 'misuse', text: misuse(words._.map(String), looks) }
 }
 
 function asksForText(args: readonly string[]): boolean {
@@ -96,11 +95,8 @@ function createProgram(looks: Looks, handling: Handling): Argv {
     .help()
     .alias('help', 'h')
     .version(looks.version)
-    .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodes}`)
-  const plain = commands.filter(({ name }) => !name.includes(' '))
-  for (const command of plain) addCommand(program, command, command.name, handling)
-  for (const group of Object.keys(commandGroups)) addGroup(program, group, handling)
-  return program.completion('completion', 'Prints a script for shell completion (bash, zsh).')
+    .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodesText()}`)
+  return addBranch(program, '', handling).completion('completion', 'Prints a script for shell completion (bash, zsh).')
 }
 
 function addCommand(program: Argv, command: AnyCommand, words: string | string[], handling: Handling): void {
@@ -112,18 +108,36 @@ function addCommand(program: Argv, command: AnyCommand, words: string | string[]
   )
 }
 
-function addGroup(program: Argv, group: string, handling: Handling): void {
-  const { summary, usual } = commandGroups[group]!
-  program.command(group, summary, (builder) => {
-    for (const member of commands.filter(({ name }) => name.startsWith(`${group} `))) {
-      const word = member.name.slice(group.length + 1)
-      addCommand(builder, member, member.name === usual ? [word, '$0'] : word, handling)
-    }
-    return builder
-  })
+/** Adds what may stand behind the words of `path`: commands, and groups of commands. */
+function addBranch(program: Argv, path: string, handling: Handling): Argv {
+  for (const word of wordsBelow(path)) {
+    const name = joined(path, word)
+    const command = commands.find((command) => command.name === name)
+    if (command) addCommand(program, command, commandGroups[path]?.usual === name ? [word, '$0'] : word, handling)
+    else program.command(word, commandGroups[name]?.summary ?? '', (builder) => addGroup(builder, name, handling))
+  }
+  return program
 }
 
-function describeCommand(builder: Argv, { name, summary, description, examples, options }: CommandText): Argv {
+function addGroup(program: Argv, path: string, handling: Handling): Argv {
+  // With a usual command the group's help is that command's.
+  if (commandGroups[path]?.usual !== undefined) return addBranch(program, path, handling)
+  return addBranch(program, path, handling)
+    .usage(`$0 ${path} <command> [options]\n\n${commandGroups[path]?.summary ?? ''}`)
+    .epilogue(`'dcos-stats ${path} <command> --help' shows a command's options.`)
+}
+
+function wordsBelow(path: string): ReadonlySet<string> {
+  const below = commands.map(({ name }) => name).filter((name) => name.startsWith(joined(path, '')))
+  return new Set(below.map((name) => name.slice(joined(path, '').length).split(' ')[0]!))
+}
+
+function joined(path: string, word: string): string {
+  return path === '' ? word : `${path} ${word}`
+}
+
+function describeCommand(builder: Argv, command: CommandText): Argv {
+  const { name, summary, description, examples, options } = command
   const intro = [`$0 ${name} [options]`, summary, ...(description === undefined ? [] : [description])]
   const described = builder
     // Forgets the group's usage where a group's usual command is described.
@@ -131,9 +145,25 @@ function describeCommand(builder: Argv, { name, summary, description, examples, 
     .usage(intro.join('\n\n'))
     .options(renderOptions(options))
     .group(['help', 'version'], 'Common:')
-    .epilogue(`Each option is also a variable, named behind $, and a key of the --config file.\n\n${exitCodes}`)
+    .epilogue(`${waysText(command)}\n\n${exitCodesText(command)}`)
   for (const { line, does } of examples) described.example(`$0 ${line}`, does)
   return described
+}
+
+function waysText({ options }: CommandText): string {
+  const ways = [
+    'Each option is also a variable, named behind $, and a key of the --config file.',
+    'A flag counts before a variable, a variable before the file.',
+  ]
+  const someFlagOnly = Object.values(options).some(({ flagOnly }) => flagOnly)
+  return [...ways, ...(someFlagOnly ? ['Options without a $ are flags alone.'] : [])].join('\n')
+}
+
+function exitCodesText(command?: CommandText): string {
+  const lines = Object.entries({ ...exitCodes, ...command?.exitCodes }).map(
+    ([code, meaning]) => `  ${code.padEnd(5)}  ${meaning}`,
+  )
+  return ['Exit codes:', ...lines].join('\n')
 }
 
 function invocation(command: AnyCommand, words: Words): Invocation {
@@ -143,7 +173,9 @@ function invocation(command: AnyCommand, words: Words): Invocation {
   const missed = named.findIndex((word, index) => typed[index] !== word)
   const strays = typed.slice(missed === -1 ? named.length : missed)
   // For `emit avr` yargs takes the group's usual command; the word was meant for another one.
-  if (missed !== -1 && strays[0] !== undefined) return { asks: 'misuse', text: noCommand(`${named[0]} ${strays[0]}`) }
+  if (missed !== -1 && strays[0] !== undefined) {
+    return { asks: 'misuse', text: noCommand([...named.slice(0, missed), strays[0]].join(' ')) }
+  }
   return {
     asks: 'command',
     command,
@@ -153,13 +185,15 @@ function invocation(command: AnyCommand, words: Words): Invocation {
   }
 }
 
-function misuse([word]: readonly string[], program: Argv): string {
-  if (word !== undefined) return noCommand(word)
-  let help = ''
-  program.showHelp((text) => {
-    help = text
-  })
-  return help
+/** What was typed leads to no command: the first word that is wrong, or what could follow. */
+function misuse(typed: readonly string[], looks: Looks): string {
+  let path = ''
+  for (const word of typed) {
+    if (!wordsBelow(path).has(word)) return noCommand(joined(path, word))
+    path = joined(path, word)
+  }
+  const help = readCommandLine([...path.split(' ').filter(Boolean), '--help'], looks)
+  return 'text' in help ? help.text : ''
 }
 
 function noCommand(typed: string): string {

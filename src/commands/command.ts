@@ -3,6 +3,7 @@ import type { EffectiveOption } from '../options/effective.js'
 import type { Complaint } from '../options/mistake.js'
 import type { OptionRows, Parsed } from '../options/option.js'
 import { resolveOptions, type Sources } from '../options/resolve.js'
+import type { Peer } from './peers.js'
 
 /** What a command gets from the process besides its options. */
 export interface CommandContext {
@@ -40,6 +41,8 @@ export interface CommandText<Rows extends OptionRows = OptionRows> {
   readonly description?: string
   readonly examples: readonly Example[]
   readonly options: Rows
+  /** What an exit code means here, where that is more than `--help` says of every command. */
+  readonly exitCodes?: Readonly<Record<number, string>>
 }
 
 /** A command as it is declared. `load` brings in its parts, so that `--help` does not have to. */
@@ -48,6 +51,8 @@ export interface Command<Rows extends OptionRows> extends CommandText<Rows> {
   readonly check?: (options: Parsed<Rows>, isGiven: (name: string) => boolean) => readonly Complaint[]
   /** Variables that begin so are the command's own: one that no option has is refused. */
   readonly variablePrefix?: string
+  /** Whom it will talk to. */
+  readonly peers?: (options: Parsed<Rows>) => readonly Peer[]
   readonly load: () => Promise<{ readonly run: Run<Rows> }>
 }
 
@@ -62,16 +67,45 @@ export interface Prepared {
   run(context: CommandContext): Promise<void>
 }
 
+/** A command that does something by itself, so that others (`validate`, `config show`) can be about it. */
+export interface WorkingCommand extends AnyCommand {
+  /** Reads the options together with those of a command about this one: all mistakes are told at once. */
+  examine<Own extends OptionRows>(sources: Sources, own: Own): Promise<Examined<Own>>
+}
+
+export interface Examined<Own extends OptionRows> {
+  readonly own: Parsed<Own>
+  /** Of the examined command alone. */
+  readonly effective: readonly EffectiveOption[]
+  readonly peers: readonly Peer[]
+}
+
+/** What a command about another one gets to know of it. */
+export interface Subject extends Omit<Examined<OptionRows>, 'own'> {
+  readonly name: string
+  readonly options: OptionRows
+}
+
 /** Ties a command's options to its `run`, type by type, and hides them from the list of all commands. */
-export function defineCommand<Rows extends OptionRows>(command: Command<Rows>): AnyCommand {
-  const { name, options, check, variablePrefix, load } = command
+export function defineCommand<Rows extends OptionRows>(command: Command<Rows>): WorkingCommand {
+  const { name, options: rows, check, variablePrefix, peers, load } = command
   return {
     ...command,
     async prepare(sources) {
-      const resolved = await resolveOptions({ name, rows: options, check, variablePrefix }, sources)
+      const resolved = await resolveOptions({ name, rows, check, variablePrefix }, sources)
       return {
         effective: resolved.effective,
         run: async (context) => (await load()).run(resolved.options, context),
+      }
+    },
+    async examine<Own extends OptionRows>(sources: Sources, own: Own) {
+      const resolved = await resolveOptions({ name, rows: { ...own, ...rows }, check, variablePrefix }, sources)
+      // Both kinds of rows were read, so both have their values; a spread of two generic types does not show it.
+      const options = resolved.options as Parsed<Rows> & Parsed<Own>
+      return {
+        own: options,
+        effective: resolved.effective.filter((option) => option.name in rows),
+        peers: peers?.(options) ?? [],
       }
     },
   }

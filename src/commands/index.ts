@@ -4,10 +4,19 @@ import { emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
 import { kafkaOverridePrefix } from '../options/kafka.js'
 import { checkLocalStack, localStackOptions } from '../options/local-stack.js'
 import { checkStatsdProxy, statsdProxyOptions } from '../options/statsd-proxy.js'
-import { type AnyCommand, defineCommand } from './command.js'
+import { configShowCommand, validateCommand } from './about.js'
+import { type AnyCommand, defineCommand, type WorkingCommand } from './command.js'
+import {
+  collectorPeers,
+  consumePeers,
+  emitAvroPeers,
+  emitStatsdPeers,
+  localStackPeers,
+  statsdProxyPeers,
+} from './peers.js'
 
-/** Every subcommand, in the order of the stream. */
-export const commands: readonly AnyCommand[] = [
+/** Every command that does something by itself, in the order of the stream. */
+export const workingCommands: readonly WorkingCommand[] = [
   defineCommand({
     name: 'statsd-proxy',
     summary: 'Gives every container a StatsD endpoint of its own and sends what comes in to the collector.',
@@ -24,6 +33,7 @@ export const commands: readonly AnyCommand[] = [
     ],
     options: statsdProxyOptions,
     check: checkStatsdProxy,
+    peers: statsdProxyPeers,
     load: () => import('./statsd-proxy.js'),
   }),
   defineCommand({
@@ -36,6 +46,7 @@ export const commands: readonly AnyCommand[] = [
     ],
     options: collectorOptions,
     check: checkCollector,
+    peers: collectorPeers,
     load: () => import('./collector.js'),
   }),
   defineCommand({
@@ -52,6 +63,7 @@ export const commands: readonly AnyCommand[] = [
     options: consumeOptions,
     check: checkConsume,
     variablePrefix: kafkaOverridePrefix,
+    peers: consumePeers,
     load: () => import('./consume.js'),
   }),
   defineCommand({
@@ -65,13 +77,18 @@ export const commands: readonly AnyCommand[] = [
       },
     ],
     options: emitStatsdOptions,
+    peers: emitStatsdPeers,
     load: () => import('./emit-statsd.js'),
   }),
   defineCommand({
     name: 'emit avro',
     summary: 'Sends sample metrics as Avro to a collector.',
-    examples: [{ line: 'emit avro --endpoint 127.0.0.1:8124 --topic sample', does: 'A list a second' }],
+    examples: [
+      { line: 'emit avro --endpoint 127.0.0.1:8124 --topic sample', does: 'A list a second' },
+      { line: 'emit avro --rate 1000 --count 60000', does: 'Numbered datapoints for a minute' },
+    ],
     options: emitAvroOptions,
+    peers: emitAvroPeers,
     load: () => import('./emit-avro.js'),
   }),
   defineCommand({
@@ -84,11 +101,24 @@ export const commands: readonly AnyCommand[] = [
     ],
     options: localStackOptions,
     check: checkLocalStack,
+    peers: localStackPeers,
     load: () => import('./local-stack.js'),
   }),
 ]
 
-/** Commands of two words, by their first; alone it stands for `usual`. */
-export const commandGroups: Readonly<Record<string, { readonly summary: string; readonly usual: string }>> = {
+/** Every subcommand. */
+export const commands: readonly AnyCommand[] = [
+  ...workingCommands,
+  ...workingCommands.map(validateCommand),
+  ...workingCommands.map(configShowCommand),
+]
+
+/** Words in front of commands. Where there is a `usual` one, the group alone stands for it. */
+export const commandGroups: Readonly<Record<string, { readonly summary: string; readonly usual?: string }>> = {
   emit: { summary: 'Sends sample metrics: statsd (the usual) or avro.', usual: 'emit statsd' },
+  validate: { summary: 'Checks the options of a command, and with --connect its peers, without starting it.' },
+  'validate emit': { summary: 'Of emit: statsd (the usual) or avro.', usual: 'validate emit statsd' },
+  config: { summary: 'Shows how the options of a command hold, and where that was said.' },
+  'config show': { summary: 'Shows the options of a command.' },
+  'config show emit': { summary: 'Of emit: statsd (the usual) or avro.', usual: 'config show emit statsd' },
 }

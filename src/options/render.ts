@@ -18,7 +18,7 @@ export function renderOptions(rows: OptionRows): Readonly<Record<string, Rendere
 function renderOption(name: string, row: Option): RenderedOption {
   const shown = defaultOf(row)
   return {
-    describe: `${row.help} [${[valueText(row), ...otherWays(name, row)].join(', ')}]`,
+    describe: `${row.help} [${[valueText(row), ...(row.required ? ['required'] : []), ...otherWays(name, row)].join(', ')}]`,
     group: `${row.group}:`,
     ...(shown !== undefined && { defaultDescription: shown }),
   }

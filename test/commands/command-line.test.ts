@@ -1,5 +1,5 @@
 import { readCommandLine } from '../../src/commands/command-line.js'
-import { commands } from '../../src/commands/index.js'
+import { commands, workingCommands } from '../../src/commands/index.js'
 
 const looks = { version: '1.2.3', columns: 100 }
 
@@ -14,6 +14,14 @@ function understood(line: string) {
   return { name: command.name, flags: Object.fromEntries(flags), strays, operands }
 }
 
+/** Reads the options of a line as the program would, in the environment that an emitter has in a container. */
+function prepared(line: string) {
+  const invocation = read(line)
+  if (invocation.asks !== 'command') throw new Error(`Expected a command, got ${invocation.text}`)
+  const environment = { STATSD_UDP_HOST: '127.0.0.1', STATSD_UDP_PORT: '8125' }
+  return invocation.command.prepare({ ...invocation, environment, home: '/home/me', readFile: () => '' })
+}
+
 describe('commands', () => {
   test.each<[line: string, name: string]>([
     ['statsd-proxy', 'statsd-proxy'],
@@ -25,6 +33,11 @@ describe('commands', () => {
     ['emit avro', 'emit avro'],
     ['local-stack', 'local-stack'],
     ['--log-level debug collector', 'collector'],
+    ['validate collector', 'validate collector'],
+    ['validate emit avro --count 3', 'validate emit avro'],
+    ['validate emit --count 3', 'validate emit statsd'],
+    ['config show local-stack', 'config show local-stack'],
+    ['config show emit', 'config show emit statsd'],
   ])('%s is %s', (line, name) => {
     expect(understood(line).name).toBe(name)
   })
@@ -35,6 +48,13 @@ describe('commands', () => {
     ['frobnicate --sink stdout', /"frobnicate" is no command\. See 'dcos-stats --help'\.$/],
     ['', /^dcos-stats <command> \[options\]/],
     ['--bus none', /^dcos-stats <command> \[options\]/],
+    ['validate', /^dcos-stats validate <command> \[options\][\s\S]*dcos-stats validate collector /],
+    ['config', /^dcos-stats config <command> \[options\][\s\S]*dcos-stats config show /],
+    ['config show --json', /^dcos-stats config show <command> \[options\]/],
+    ['validate colector', /"validate colector" is no command\. Did you mean validate collector\?/],
+    ['validate emit avr', /"validate emit avr" is no command\. Did you mean validate emit avro\?/],
+    ['config shw collector', /"config shw" is no command\. Did you mean config show\?/],
+    ['emit constructor', /"emit constructor" is no command\. See/],
   ])('"%s" is misuse, with advice', (line, text) => {
     expect(read(line)).toEqual({ asks: 'misuse', text: expect.stringMatching(text) })
   })
@@ -72,7 +92,8 @@ describe('flags', () => {
 })
 
 describe('help', () => {
-  test.each(['', 'emit', ...commands.map(({ name }) => name)])('of "%s"', (name) => {
+  const about = ['validate', 'validate emit avro', 'config', 'config show', 'config show emit avro']
+  test.each(['', 'emit', ...workingCommands.map(({ name }) => name), ...about])('of "%s"', (name) => {
     const help = read(`${name} --help`)
     expect(help.asks).toBe('text')
     expect('text' in help && help.text).toMatchSnapshot()
@@ -80,6 +101,17 @@ describe('help', () => {
 
   test('-h asks for it, too', () => {
     expect(read('collector -h')).toEqual(read('collector --help'))
+  })
+
+  test.each(
+    commands.map((command) => [command.name, command] as const),
+  )('of "%s" has examples that are right, and the exit codes', async (name, { examples }) => {
+    expect(examples.length).toBeGreaterThan(1)
+    for (const { line } of examples) {
+      expect(understood(line).name).toBe(name)
+      await expect(prepared(line)).resolves.toHaveProperty('effective')
+    }
+    expect(read(`${name} --help`)).toHaveProperty('text', expect.stringMatching(/\nExit codes:\n {2}0 /))
   })
 
   test('does not name what is not in this version', () => {
@@ -106,6 +138,9 @@ describe('completion', () => {
     ['emit a', 'avro'],
     ['collector --listen', '--listen-endpoint'],
     ['emit avro --bl', '--block-size'],
+    ['validate col', 'collector'],
+    ['validate collector --conn', '--connect'],
+    ['config show emit avro --bl', '--block-size'],
   ])('dcos-stats %s<tab> offers %s', (typed, offered) => {
     const answer = read(`--get-yargs-completions dcos-stats ${typed}`)
     expect('text' in answer && answer.text.split('\n')).toContain(offered)
