@@ -2,12 +2,13 @@ import type { GaugeMemory } from '../codec/statsd-gauges.js'
 import { countPacketDatapoints } from '../codec/statsd-line.js'
 import type { PacketContext } from '../codec/statsd-packet.js'
 import type { Owner } from '../containers/endpoint.js'
-import type { Clock } from '../platform/clock.js'
+import type { Cancel, Clock } from '../platform/clock.js'
 import { type ByteLimiter, createByteLimiter } from '../platform/limiter.js'
 import type { Cell } from '../telemetry/counters.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { type HoldBudget, PacketHold } from './statsd-hold.js'
 import type { StatsdIntake } from './statsd-intake.js'
+import type { EndpointState } from './statsd-state.js'
 
 /** Is told every row that came in, without its line end: what the StatsD output sends on, byte for byte. */
 export type OnLine = (owner: Owner, packet: Buffer, start: number, end: number) => void
@@ -39,17 +40,20 @@ export class StatsdEndpoint {
   readonly #hold: PacketHold
   readonly #gauges: GaugeMemory | undefined
   readonly #cells: Record<'packets' | 'bytes' | 'throttledPackets' | 'throttledBytes', Cell>
-  readonly #undo: (() => void)[]
+  readonly #removeHolder: () => void
+  #cancelPeriod: Cancel
+  #periodStartMs: number
   #owner: Owner
   #context: PacketContext
   #packets = 0
   /** Under which its kernel drops are counted: the last container it was known to belong to. */
   label: string
 
-  constructor(options: EndpointOptions, owner: Owner) {
+  /** @param state what the process before this one knew of the same endpoint */
+  constructor(options: EndpointOptions, owner: Owner, state?: EndpointState) {
     const { intake, clock, telemetry, limitBytes, limitPeriodMs, unknownHoldMs, holdLimitBytes, holdBudget } = options
     this.#options = options
-    this.#limiter = createByteLimiter(limitBytes)
+    this.#limiter = createByteLimiter(limitBytes, state)
     this.#hold = new PacketHold({
       clock,
       holdMs: unknownHoldMs,
@@ -57,15 +61,16 @@ export class StatsdEndpoint {
       budget: holdBudget,
       release: (packet, timeMs) => this.#takeHeld(packet, timeMs),
     })
-    this.#gauges = intake.createGauges()
+    this.#gauges = intake.createGauges(state?.gauges)
     this.#cells = endpointCells(telemetry)
     this.#owner = owner
     this.#context = this.#contextOf(owner)
     this.label = containerIdOf(owner) ?? 'unknown_container'
-    this.#undo = [
-      telemetry.ledger.addHolder(() => this.#hold.datapoints),
-      clock.every(limitPeriodMs, () => this.#startPeriod()),
-    ]
+    this.#removeHolder = telemetry.ledger.addHolder(() => this.#hold.datapoints)
+    const elapsedMs = Math.min(state?.elapsedMs ?? 0, limitPeriodMs)
+    this.#periodStartMs = clock.monotonicMs() - elapsedMs
+    this.#cancelPeriod = clock.after(limitPeriodMs - elapsedMs, () => this.#startPeriods())
+    for (const { packet, timeMs } of state?.held ?? []) this.#accept(Buffer.from(packet, 'base64'), timeMs)
   }
 
   /** Datagrams that came in so far, throttled ones too. */
@@ -78,7 +83,7 @@ export class StatsdEndpoint {
     this.#packets++
     this.#cells.packets.value++
     this.#cells.bytes.value += packet.length
-    if (this.#limiter.allow(packet.length)) this.#accept(packet)
+    if (this.#limiter.allow(packet.length)) this.#accept(packet, this.#options.clock.nowMs())
     else this.#throttle(packet)
   }
 
@@ -96,11 +101,26 @@ export class StatsdEndpoint {
   /** Gives back what waits, as nobody's where it has no name, and stops the periods. */
   end(): void {
     this.#hold.releaseAll()
-    for (const undo of this.#undo) undo()
+    this.#cancelPeriod()
+    this.#removeHolder()
   }
 
-  #accept(packet: Buffer): void {
-    const timeMs = this.#options.clock.nowMs()
+  /** Ends it so that another process goes on: what waits is no longer this one's, and comes with the rest. */
+  handOver(): Omit<EndpointState, 'host' | 'port' | 'kernelDrops'> {
+    const { receivedBytes, throttledBytes } = this.#limiter
+    const held = this.#hold.takeAll()
+    for (const { packet } of held) this.#options.telemetry.ledger.received -= countPacketDatapoints(packet)
+    this.end()
+    return {
+      gauges: this.#gauges?.entries() ?? [],
+      receivedBytes,
+      throttledBytes,
+      elapsedMs: this.#options.clock.monotonicMs() - this.#periodStartMs,
+      held: held.map(({ packet, timeMs }) => ({ packet: packet.toString('base64'), timeMs })),
+    }
+  }
+
+  #accept(packet: Buffer, timeMs: number): void {
     if (this.#owner.status !== 'pending' || this.#options.unknownHoldMs === 0) {
       this.#options.intake.take(packet, timeMs, this.#context)
       return
@@ -125,16 +145,24 @@ export class StatsdEndpoint {
     this.#cells.throttledBytes.value += packet.length
   }
 
+  #startPeriods(): void {
+    const { clock, limitPeriodMs } = this.#options
+    this.#cancelPeriod = clock.every(limitPeriodMs, () => this.#startPeriod())
+    this.#startPeriod()
+  }
+
   /** Tells of the past period on the container's own way, zeros too, and lets it send again. */
   #startPeriod(): void {
-    const seconds = this.#options.limitPeriodMs / 1000
+    const { clock, limitPeriodMs } = this.#options
+    const seconds = limitPeriodMs / 1000
     const { receivedBytes, throttledBytes } = this.#limiter
     const rows = [
       `dcos.metrics.module.container_received_bytes_per_sec:${receivedBytes / seconds}|g`,
       `dcos.metrics.module.container_throttled_bytes_per_sec:${throttledBytes / seconds}|g`,
     ]
     this.#limiter.reset()
-    this.#accept(Buffer.from(rows.join('\n')))
+    this.#periodStartMs = clock.monotonicMs()
+    this.#accept(Buffer.from(rows.join('\n')), clock.nowMs())
   }
 
   #contextOf(owner: Owner): PacketContext {

@@ -55,6 +55,15 @@ export class PacketHold {
     this.#cancel ??= clock.after(holdMs, () => this.#releaseDue())
   }
 
+  /** Takes all out without releasing them. */
+  takeAll(): { readonly packet: Buffer; readonly timeMs: number }[] {
+    this.#cancel?.()
+    this.#cancel = undefined
+    const taken = this.#packets.splice(0)
+    for (const { packet, datapoints } of taken) this.#count(-packet.length - packetOverheadBytes, -datapoints)
+    return taken
+  }
+
   /** Releases all. */
   releaseAll(): void {
     this.#cancel?.()

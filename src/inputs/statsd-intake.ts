@@ -8,6 +8,7 @@ import type { Cell, Counters } from '../telemetry/counters.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { Emit } from './source.js'
+import type { EndpointState } from './statsd-state.js'
 
 /** How many datapoints may wait for the pipeline to start. */
 const earlyLimit = 100_000
@@ -55,9 +56,13 @@ export class StatsdIntake {
     return new StatsdSender(identity, this.#memory)
   }
 
-  /** What a container's gauges are remembered in; undefined where changes are values. */
-  createGauges(): GaugeMemory | undefined {
-    return this.#gaugeDeltas ? createGaugeMemory() : undefined
+  /**
+   * What a container's gauges are remembered in; undefined where changes are values.
+   *
+   * @param remembered by the process before this one
+   */
+  createGauges(remembered?: EndpointState['gauges']): GaugeMemory | undefined {
+    return this.#gaugeDeltas ? createGaugeMemory(remembered) : undefined
   }
 
   /** Reads a packet that was received at `timeMs` into the chunk; its datapoints are in the ledger then. */

@@ -1,6 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { isIPv4 } from 'node:net'
-import { endianness } from 'node:os'
 import type { Counters } from '../telemetry/counters.js'
 
 /** Where Linux tells of its UDP sockets. */
@@ -27,28 +25,6 @@ export function parseKernelDrops(text: string): Map<string, number> {
   return drops
 }
 
-/** An address and a port as the kernel writes them: words of the machine's byte order, `0100007F:1FBD`. */
-export function procAddress(address: string, port: number): string {
-  const bytes = isIPv4(address) ? address.split('.').map(Number) : ipv6Bytes(address)
-  const words = Buffer.from(bytes)
-  if (endianness() === 'LE') words.swap32()
-  return `${words.toString('hex')}:${port.toString(16).padStart(4, '0')}`.toUpperCase()
-}
-
-/** @param address any spelling of an IPv6 address; a zone is left out */
-function ipv6Bytes(address: string): number[] {
-  // The URL parser knows every spelling and gives the shortest one, without dots.
-  const shortest = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1)
-  const [head = '', tail] = shortest.split('::')
-  const front = head === '' ? [] : head.split(':')
-  const back = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: 8 - front.length - back.length }, () => '0')
-  return [...front, ...zeros, ...back].flatMap((group) => [
-    Number.parseInt(group, 16) >> 8,
-    Number.parseInt(group, 16) & 0xff,
-  ])
-}
-
 /** Sockets whose drops are counted together. */
 export interface DropCounted {
   /** The container that they belong to, or what stands for it; may change. */
@@ -58,9 +34,12 @@ export interface DropCounted {
 
 /** Counts what the kernel dropped: `proxy.kernel_drops`, in all and by container. */
 export interface KernelDropCounter {
-  add(counted: DropCounted): void
+  /** @param already what has been counted of them before, by `procAddress` */
+  add(counted: DropCounted, already?: Readonly<Record<string, number>>): void
   /** Asks the kernel. Whoever asks while it is asked shares the next answer. */
   count(): Promise<void>
+  /** What the kernel told last of these sockets, by `procAddress`. */
+  counted(counted: DropCounted): Record<string, number>
   /** Forgets sockets that are closed; their drops stay in the total. */
   remove(counted: DropCounted): void
 }
@@ -106,8 +85,8 @@ export function createKernelDropCounter(
   }
 
   return {
-    add(counted) {
-      seen.set(counted, { label: counted.label, drops: new Map() })
+    add(counted, already = {}) {
+      seen.set(counted, { label: counted.label, drops: new Map(Object.entries(already)) })
       counters.cell('proxy.kernel_drops', counted.label)
     },
     count() {
@@ -119,6 +98,7 @@ export function createKernelDropCounter(
       })
       return next
     },
+    counted: (counted) => Object.fromEntries(seen.get(counted)?.drops ?? []),
     remove(counted) {
       const last = seen.get(counted)
       seen.delete(counted)

@@ -4,6 +4,7 @@ import { platform } from 'node:os'
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import { formatAddress } from '../platform/hosts.js'
+import type { InheritedUdpSocket } from '../platform/inheritance.js'
 import type { Log } from '../telemetry/log.js'
 
 /** How often a port that the kernel chose for the first address may turn out to be taken at another one. */
@@ -28,6 +29,8 @@ export interface BindRequest {
   /** 0 keeps the kernel's default. */
   readonly receiveBufferBytes: number
   readonly onPacket: (packet: Buffer) => void
+  /** A socket that the process before this one had bound there. */
+  readonly inherit?: ((host: string, port: number) => InheritedUdpSocket | undefined) | undefined
   readonly log: Log
 }
 
@@ -58,7 +61,17 @@ async function bindAll(request: BindRequest): Promise<UdpSocket[]> {
   }
 }
 
-async function bind(
+async function bind(request: BindRequest, host: string, port: number): Promise<UdpSocket> {
+  const inherited = port === 0 ? undefined : request.inherit?.(host, port)
+  if (inherited === undefined) return bindNew(request, host, port)
+  const { socket } = inherited
+  logErrors(socket, host, port, request.log)
+  const receiveBufferBytes = askReceiveBuffer(socket, request.receiveBufferBytes)
+  inherited.read(request.onPacket)
+  return { host, port, receiveBufferBytes, close: () => new Promise((resolve) => socket.close(() => resolve())) }
+}
+
+async function bindNew(
   { receiveBufferBytes, onPacket, log }: BindRequest,
   host: string,
   port: number,
@@ -69,9 +82,7 @@ async function bind(
   socket.on('message', onPacket)
   try {
     const bound = await promised.bind({ address: host, port, exclusive: true })
-    socket.on('error', (cause) =>
-      log.warn({ host, port: bound.port, cause: messageOf(cause) }, 'a StatsD socket failed'),
-    )
+    logErrors(socket, host, bound.port, log)
     return {
       host,
       port: bound.port,
@@ -82,6 +93,10 @@ async function bind(
     await promised.close().catch(() => {})
     throw bindError(cause, host, port)
   }
+}
+
+function logErrors(socket: Socket, host: string, port: number, log: Log): void {
+  socket.on('error', (cause) => log.warn({ host, port, cause: messageOf(cause) }, 'a StatsD socket failed'))
 }
 
 function createSocket(host: string): SocketAsPromised {

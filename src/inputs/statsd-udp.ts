@@ -3,17 +3,15 @@ import { defaultStatsdRules, type StatsdRules } from '../codec/statsd-packet.js'
 import type { BoundSocket, OpenSocket, Owner } from '../containers/endpoint.js'
 import type { Cancel, Clock } from '../platform/clock.js'
 import { StatsError } from '../platform/errors.js'
+import type { HostPort } from '../platform/hosts.js'
+import { procAddress } from '../platform/proc-net.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { Emit, Source } from './source.js'
 import { type EndpointOptions, type OnLine, StatsdEndpoint } from './statsd-endpoint.js'
 import { StatsdIntake } from './statsd-intake.js'
-import {
-  createKernelDropCounter,
-  type DropCounted,
-  type KernelDropCounter,
-  procAddress,
-} from './statsd-kernel-drops.js'
+import { createKernelDropCounter, type DropCounted, type KernelDropCounter } from './statsd-kernel-drops.js'
 import { bindUdpSockets, drain, type UdpSocket } from './statsd-sockets.js'
+import type { EndpointState, InheritedEndpoints } from './statsd-state.js'
 
 const kernelDropPeriodMs = 10_000
 /** Bytes that all endpoints together hold back for containers without a name, and each. */
@@ -40,6 +38,8 @@ export interface StatsdUdpOptions {
   /** 0 keeps the kernel's default. */
   readonly receiveBufferKbytes?: number
   readonly onLine?: OnLine
+  /** What the process before this one left. */
+  readonly inherited?: InheritedEndpoints
   /** Linux' lists of UDP sockets. */
   readonly procNetUdpPaths?: readonly string[]
 }
@@ -48,8 +48,19 @@ export interface StatsdUdpOptions {
  * StatsD over UDP, a socket for each container. `open` is what the containers' part binds endpoints with, before `run` too;
  * `run` sends chunks on until its signal is aborted, then reads out all sockets, sends the last chunk, and closes them.
  */
-export function createStatsdUdp(options: StatsdUdpOptions): Source & { readonly open: OpenSocket } {
+export function createStatsdUdp(options: StatsdUdpOptions): StatsdUdpSource {
   return new StatsdUdp(options)
+}
+
+export interface StatsdUdpSource extends Source {
+  readonly open: OpenSocket
+  /** Where sockets are bound. */
+  addresses(): HostPort[]
+  /**
+   * Closes all sockets without reading them out, for the process that has them too and goes on reading: it is to know
+   * what this returns. `open` fails from now on.
+   */
+  handOver(): Promise<EndpointState[]>
 }
 
 /** An endpoint and its sockets, one for each address. */
@@ -60,7 +71,7 @@ interface OpenEndpoint {
   closed?: Promise<void>
 }
 
-class StatsdUdp implements Source {
+class StatsdUdp implements StatsdUdpSource {
   readonly name = 'statsd-udp'
   readonly #options: StatsdUdpOptions
   readonly #intake: StatsdIntake
@@ -81,13 +92,34 @@ class StatsdUdp implements Source {
   readonly open: OpenSocket = async (request) => {
     if (this.#stopping)
       throw new StatsError('DS_STOPPING', 'The process is ending: no StatsD socket is opened any more.')
-    const opening = this.#openEndpoint(request.port, request.owner)
+    const opening = this.#openEndpoint(request)
     this.#opening.add(opening)
     try {
       return await opening
     } finally {
       this.#opening.delete(opening)
     }
+  }
+
+  addresses(): HostPort[] {
+    return [...this.#open].flatMap(({ sockets }) => sockets.map(({ host, port }) => ({ host, port })))
+  }
+
+  async handOver(): Promise<EndpointState[]> {
+    this.#stopping = true
+    await Promise.allSettled(this.#opening)
+    await this.#kernelDrops.count()
+    return Promise.all([...this.#open].filter(({ closed }) => closed === undefined).map((open) => this.#leave(open)))
+  }
+
+  async #leave(open: OpenEndpoint): Promise<EndpointState> {
+    const { host, port } = open.sockets[0]!
+    const kernelDrops = this.#kernelDrops.counted(open.counted)
+    open.closed = Promise.all(open.sockets.map((socket) => socket.close())).then(() => this.#forget(open))
+    // A socket that is being closed is not read any more: nothing can change after this.
+    const state = { host, port, kernelDrops, ...open.endpoint.handOver() }
+    await open.closed
+    return state
   }
 
   async run(emit: Emit, signal: AbortSignal): Promise<void> {
@@ -108,24 +140,31 @@ class StatsdUdp implements Source {
     return timers
   }
 
-  async #openEndpoint(port: number, owner: Owner): Promise<BoundSocket> {
-    const endpoint = new StatsdEndpoint(this.#endpointOptions, owner)
+  async #openEndpoint({ port, owner }: { port: number; owner: Owner }): Promise<BoundSocket> {
+    const { hosts, inherited } = this.#options
+    const state = inherited?.takeState(hosts[0]!, port)
+    const endpoint = new StatsdEndpoint(this.#endpointOptions, owner, state)
     try {
       const sockets = await bindUdpSockets({
-        hosts: this.#options.hosts,
+        hosts,
         port,
+        inherit: inherited?.takeUdpSocket,
         receiveBufferBytes: this.#askedBufferBytes,
         onPacket: (packet) => endpoint.receive(packet),
         log: this.#options.telemetry.log,
       })
-      return this.#keep(endpoint, sockets)
+      return this.#keep(endpoint, sockets, state?.kernelDrops)
     } catch (cause) {
       endpoint.end()
       throw cause
     }
   }
 
-  #keep(endpoint: StatsdEndpoint, sockets: readonly UdpSocket[]): BoundSocket {
+  #keep(
+    endpoint: StatsdEndpoint,
+    sockets: readonly UdpSocket[],
+    countedDrops: EndpointState['kernelDrops'] | undefined,
+  ): BoundSocket {
     const addresses = sockets.map(({ host, port }) => procAddress(host, port))
     const counted = {
       addresses,
@@ -135,7 +174,7 @@ class StatsdUdp implements Source {
     }
     const open = { endpoint, sockets, counted }
     this.#open.add(open)
-    this.#kernelDrops.add(counted)
+    this.#kernelDrops.add(counted, countedDrops)
     this.#hintAtBuffer(sockets)
     const { host, port } = sockets[0]!
     return { host, port, setOwner: (owner) => endpoint.setOwner(owner), close: () => this.#close(open) }
@@ -161,14 +200,18 @@ class StatsdUdp implements Source {
   }
 
   async #drainAndClose(open: OpenEndpoint): Promise<void> {
-    const { endpoint, sockets, counted } = open
+    const { endpoint, sockets } = open
     await this.#kernelDrops.count()
     await drain(() => endpoint.packets)
     await Promise.all(sockets.map((socket) => socket.close()))
-    this.#open.delete(open)
-    this.#kernelDrops.remove(counted)
+    this.#forget(open)
     endpoint.end()
     this.#intake.flush()
+  }
+
+  #forget(open: OpenEndpoint): void {
+    this.#open.delete(open)
+    this.#kernelDrops.remove(open.counted)
   }
 }
 

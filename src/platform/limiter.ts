@@ -11,10 +11,15 @@ export interface ByteLimiter {
   reset(): void
 }
 
-/** @param limitBytes bytes allowed in one period; 0 refuses everything */
-export function createByteLimiter(limitBytes: number): ByteLimiter {
-  let receivedBytes = 0
-  let throttledBytes = 0
+/**
+ * @param limitBytes bytes allowed in one period; 0 refuses everything
+ * @param counted what had been counted in this period before
+ */
+export function createByteLimiter(
+  limitBytes: number,
+  counted: Pick<ByteLimiter, 'receivedBytes' | 'throttledBytes'> = { receivedBytes: 0, throttledBytes: 0 },
+): ByteLimiter {
+  let { receivedBytes, throttledBytes } = counted
   return {
     allow(bytes) {
       const allowed = receivedBytes < limitBytes

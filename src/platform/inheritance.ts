@@ -1,0 +1,139 @@
+import { Socket as UdpSocket } from 'node:dgram'
+import { Server, Socket } from 'node:net'
+import { StatsError } from './errors.js'
+import { procAddress } from './proc-net.js'
+
+/** The IPC channel that a process was started with. */
+export interface ParentChannel {
+  send(message: object): void
+  onMessage(callback: (message: unknown, handle: unknown) => void): void
+  onGone(callback: () => void): void
+  leave(): void
+}
+
+/** A UDP socket that was bound, and may have been read, by the process before this one. */
+export interface InheritedUdpSocket {
+  readonly socket: UdpSocket
+  /** From now on datagrams go to `onPacket`, first of all those that have come in meanwhile. */
+  read(onPacket: (packet: Buffer) => void): void
+}
+
+/** A TCP socket that listens, with the connections that came in meanwhile. */
+export interface InheritedServer {
+  readonly server: Server
+  readonly connections: readonly Socket[]
+}
+
+/** What the process before this one hands over; see `handle-passing.ts` for its side. */
+export interface Inheritance {
+  /** What it knew. Rejects where it went away without a word. */
+  readonly state: Promise<unknown>
+  /** The socket that is bound there, once. */
+  takeUdpSocket(host: string, port: number): InheritedUdpSocket | undefined
+  takeServer(host: string, port: number): InheritedServer | undefined
+  /** Calls back with each further message, and resolves when it has ended. */
+  read(onMessage: (message: object) => void): Promise<void>
+  /** Closes the sockets that nobody took. */
+  closeRest(): void
+}
+
+/** Says that this process is ready, and takes what comes. Sockets are read from the moment on that they are here. */
+export function receiveInheritance(channel: ParentChannel): Inheritance {
+  const udpSockets = new Map<string, KeptUdpSocket>()
+  const servers = new Map<string, { server: Server; connections: Socket[] }>()
+  const connections: Socket[] = []
+  const waiting: object[] = []
+  let tell = (message: object): void => void waiting.push(message)
+  let learn: (state: unknown) => void = () => {}
+  let miss: (cause: unknown) => void = () => {}
+  let end: () => void = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const state = new Promise((resolve, reject) => {
+    learn = resolve
+    miss = reject
+  })
+
+  channel.onMessage((message, handle) => {
+    if (handle instanceof UdpSocket) keepUdpSocket(handle)
+    else if (handle instanceof Server) keepServer(handle)
+    else if (handle instanceof Socket) connections.push(handle)
+    else if (isObject(message)) hear(message)
+  })
+  channel.onGone(() => {
+    miss(new StatsError('DS_HANDOVER', 'The running process did not hand over what it has.'))
+    end()
+  })
+  channel.send({ ready: true })
+
+  return {
+    state,
+    takeUdpSocket: (host, port) => take(udpSockets, procAddress(host, port)),
+    takeServer(host, port) {
+      const kept = take(servers, procAddress(host, port))
+      return kept && { server: kept.server, connections: [...connections.splice(0), ...kept.connections] }
+    },
+    read(onMessage) {
+      tell = onMessage
+      for (const message of waiting.splice(0)) onMessage(message)
+      return ended
+    },
+    closeRest() {
+      for (const { socket } of udpSockets.values()) socket.close()
+      for (const { server } of servers.values()) server.close()
+      for (const connection of connections) connection.destroy()
+    },
+  }
+
+  function hear(message: Partial<Record<string, unknown>>): void {
+    if ('packet' in message) keepPacket(message)
+    else if ('state' in message) learn(message.state)
+    else tell(message)
+  }
+
+  function keepUdpSocket(socket: UdpSocket): void {
+    const { address, port } = socket.address()
+    udpSockets.set(procAddress(address, port), new KeptUdpSocket(socket))
+  }
+
+  function keepServer(server: Server): void {
+    const { address, port } = server.address() as { address: string; port: number }
+    const kept = { server, connections: [] as Socket[] }
+    server.on('connection', (connection) => kept.connections.push(connection))
+    servers.set(procAddress(address, port), kept)
+  }
+
+  /** One that the relay read while it had the socket. */
+  function keepPacket({ packet, at }: Partial<Record<string, unknown>>): void {
+    const { address, port } = at as { address: string; port: number }
+    udpSockets.get(procAddress(address, port))?.add(Buffer.from(String(packet), 'base64'))
+  }
+}
+
+class KeptUdpSocket implements InheritedUdpSocket {
+  readonly socket: UdpSocket
+  readonly #packets: Buffer[] = []
+  readonly add = (packet: Buffer): void => void this.#packets.push(packet)
+
+  constructor(socket: UdpSocket) {
+    this.socket = socket
+    socket.on('message', this.add)
+  }
+
+  read(onPacket: (packet: Buffer) => void): void {
+    this.socket.off('message', this.add)
+    this.socket.on('message', onPacket)
+    for (const packet of this.#packets.splice(0)) onPacket(packet)
+  }
+}
+
+function take<Kept>(from: Map<string, Kept>, key: string): Kept | undefined {
+  const kept = from.get(key)
+  from.delete(key)
+  return kept
+}
+
+function isObject(message: unknown): message is Partial<Record<string, unknown>> {
+  return typeof message === 'object' && message !== null
+}
