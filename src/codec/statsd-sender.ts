@@ -6,8 +6,8 @@ import { identityTags, parseTagSection } from './statsd-tags.js'
 /** The topic of those whom nobody knows, or who share a socket (R18 of the first implementation). */
 export const unknownTopic = 'unknown_container'
 
-/** How many tag sections all senders together keep in mind; a section takes about 1 KB. */
-const rememberedLimit = 32_768
+/** How many tag sections all senders together keep in mind; a section takes about 0.7 KB. */
+const rememberedLimit = 131_072
 
 /** Bounds what all senders together remember: an explosion of tag values costs time, never memory. */
 export class SectionMemory {
