@@ -4,6 +4,7 @@ import { StatsError } from '../platform/errors.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { OnBatch } from './bus.js'
 import type { KafkaAdmin } from './kafka-admin.js'
+import { subscriberAssigner } from './kafka-assigner.js'
 import { handleBatch } from './kafka-batch.js'
 import type { KafkaClient } from './kafka-client.js'
 import { settledWithin } from './kafka-deadline.js'
@@ -76,7 +77,8 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
     lagBook.committed(topic, partition, BigInt(lastOffset) + 1n, clock.monotonicMs())
   })
 
-  start().catch(fail)
+  const started = start()
+  started.catch(fail)
   const end = await ending.ended
   await stop(end.reason === 'failed' ? disconnectMs.afterFailure : disconnectMs.otherwise)
   return { ...end, worked: running.handled > 0 || clock.monotonicMs() - startedMs > 60_000 }
@@ -152,6 +154,8 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
     stopEndWatch()
     stopWatching()
     stopLagging()
+    // kafkajs leaves the group only once it has joined; a member that is just gone holds up the others until it expires.
+    await settledWithin(clock, limitMs, started)
     const disconnected = consumer.disconnect().catch(() => {})
     // A batch that is being written may take its time, kafkajs may not.
     await Promise.race([disconnected, running.idle()])
@@ -166,6 +170,7 @@ export async function runSession(setup: SessionSetup): Promise<SessionEnd> {
 function createConsumer({ kafka }: KafkaClient, { placement, settings, metadataMaxAgeMs }: SessionSetup): Consumer {
   return kafka.consumer({
     groupId: placement.group,
+    partitionAssigners: [subscriberAssigner],
     sessionTimeout: settings.sessionTimeoutMs ?? 10_000,
     rebalanceTimeout: settings.rebalanceTimeoutMs ?? 60_000,
     heartbeatInterval: settings.heartbeatIntervalMs ?? 1_000,

@@ -264,6 +264,42 @@ describe('what Kafka refuses', () => {
 })
 
 describe('a group of several members', () => {
+  test('whose members read different topics leaves no topic out', async () => {
+    const prefix = uniqueName('different')
+    const group = uniqueName('group')
+    const second = await openTestBus(kafka.brokers)
+    await bus.publish(`${prefix}-a`, [message('a1')])
+    await bus.publish(`${prefix}-b`, [message('b1')])
+    const readerA = collect(bus, { topics: [`${prefix}-a`], group, from: 'earliest' })
+    await readerA.atLeast(1)
+    const readerB = collect(second.bus, { topics: [`${prefix}-b`], group, from: 'earliest' })
+    await readerB.atLeast(1)
+    await bus.publish(`${prefix}-a`, [message('a2')])
+    await readerA.atLeast(2)
+    await Promise.all([readerA.stop(), readerB.stop()])
+    await second.bus.close()
+    expect([readerA.texts, readerB.texts]).toEqual([['a1', 'a2'], ['b1']])
+  })
+
+  test('reads a new topic as soon as one of them has found it', async () => {
+    const prefix = uniqueName('found')
+    const subscription: Subscription = {
+      topics: new RegExp(`${prefix}-.`),
+      group: uniqueName('group'),
+      from: 'earliest',
+    }
+    await bus.publish(`${prefix}-a`, [message('a')])
+    const leader = await openTestBus(kafka.brokers, { topicPollPeriodMs: 600_000 })
+    const slow = collect(leader.bus, subscription)
+    await slow.atLeast(1)
+    const quick = collect(bus, subscription)
+    await bus.publish(`${prefix}-b`, [message('b')])
+    await quick.atLeast(1)
+    await Promise.all([slow.stop(), quick.stop()])
+    await leader.bus.close()
+    expect([...slow.texts, ...quick.texts].toSorted()).toEqual(['a', 'b'])
+  })
+
   test('shares the partitions, and a rebalance during a slow batch loses and repeats nothing', async () => {
     const { bus: own } = await openTestBus(kafka.brokers, { createTopics: { partitions: 4, replication: 1 } })
     const topic = uniqueName('shared')
