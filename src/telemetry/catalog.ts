@@ -260,6 +260,12 @@ export const catalog = {
     unit: 'lists',
     help: 'Lists that were sent with UNKNOWN_AGENT_STATE, before the Mesos agent had answered.',
   },
+  'collector.partner.datapoints_queue_full': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints that no partner agent got, because too many waited for their turn.',
+    meansLoss: true,
+  },
   'collector.partner.listen_sessions_opened': {
     kind: 'counter',
     unit: 'connections',
