@@ -1,6 +1,6 @@
 import { checkCollector, collectorOptions } from '../options/collector.js'
 import { checkConsume, consumeOptions } from '../options/consume.js'
-import { emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
+import { checkEmitStatsd, emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
 import { kafkaOverridePrefix } from '../options/kafka.js'
 import { checkLocalStack, localStackOptions } from '../options/local-stack.js'
 import { checkStatsdProxy, statsdProxyOptions } from '../options/statsd-proxy.js'
@@ -75,8 +75,13 @@ export const workingCommands: readonly WorkingCommand[] = [
         line: 'emit statsd --statsd-udp-host 127.0.0.1 --statsd-udp-port 8125 --rate 1000 --count 60000',
         does: 'Numbered datapoints for a minute',
       },
+      {
+        line: 'emit statsd --containers 100 --rate 20000 --lines-per-packet 30',
+        does: 'The load of a hundred containers, announced at the proxy of this machine',
+      },
     ],
     options: emitStatsdOptions,
+    check: checkEmitStatsd,
     peers: emitStatsdPeers,
     load: () => import('./emit-statsd.js'),
   }),
@@ -86,6 +91,7 @@ export const workingCommands: readonly WorkingCommand[] = [
     examples: [
       { line: 'emit avro --endpoint 127.0.0.1:8124 --topic sample', does: 'A list a second' },
       { line: 'emit avro --rate 1000 --count 60000', does: 'Numbered datapoints for a minute' },
+      { line: 'emit avro --connections 20 --count 1000000', does: 'A million of them, as fast as they are taken' },
     ],
     options: emitAvroOptions,
     peers: emitAvroPeers,

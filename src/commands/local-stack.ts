@@ -16,14 +16,8 @@ import { runCollector } from './collector.js'
 import type { CommandContext } from './command.js'
 import { runConsume } from './consume.js'
 import { type Daemon, logFormatOf, runDaemon } from './daemon.js'
-import {
-  addOwnContainers,
-  announceContainer,
-  castOf,
-  ownContainer,
-  playApp,
-  tryItContainer,
-} from './stack-containers.js'
+import { announceContainer } from './isolator-client.js'
+import { addOwnContainers, castOf, ownContainer, playApp, tryItContainer } from './stack-containers.js'
 import { collectorOptionsFrom, consumeOptionsFrom, proxyOptionsFrom, type Role, startRole } from './stack-roles.js'
 import { type RunningProxy, runProxy } from './statsd-proxy.js'
 

@@ -84,7 +84,9 @@ export function consumePeers(options: Parsed<typeof consumeOptions>): readonly P
 }
 
 export function emitStatsdPeers(options: Parsed<typeof emitStatsdOptions>): readonly Peer[] {
-  return [udp('StatsD server', 'statsd-udp-host', options.statsdUdpHost, options.statsdUdpPort)]
+  const { containers, isolatorEndpoint, statsdUdpHost: host, statsdUdpPort: port } = options
+  if (containers > 1) return [tcp('isolator API', 'isolator-endpoint', isolatorEndpoint.host, isolatorEndpoint.port)]
+  return host === undefined || port === undefined ? [] : [udp('StatsD server', 'statsd-udp-host', host, port)]
 }
 
 export function emitAvroPeers({ endpoint }: Parsed<typeof emitAvroOptions>): readonly Peer[] {

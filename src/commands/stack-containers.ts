@@ -1,10 +1,8 @@
-import { request } from 'node:http'
 import type { SimulatedAgent } from '../agent/simulated-agent.js'
 import { createBatchApp, createWebApp, createWorkerApp, type SimulatedApp } from '../inputs/simulated-app.js'
 import type { HostPort } from '../options/address.js'
 import { createStatsdSender, type StatsdSender } from '../outputs/statsd-udp.js'
 import type { Clock } from '../platform/clock.js'
-import { StatsError } from '../platform/errors.js'
 import { seededRandom } from '../platform/random.js'
 
 /** Where somebody sends StatsD to see it come out: the first one registered, so that it gets the first port. */
@@ -62,32 +60,4 @@ export function playApp(
     stop()
     await sender.close()
   }
-}
-
-/** Announces a container as the Mesos agent's isolator module does, and returns the endpoint it is told. */
-export async function announceContainer(isolator: HostPort, containerId: string): Promise<HostPort> {
-  const { status, body } = await post(isolator, '/container', JSON.stringify({ container_id: containerId }))
-  if (status !== 201) {
-    const message = `The isolator API gave container ${containerId} no endpoint: it answered ${status} ${body.trim()}.`
-    throw new StatsError('DS_STACK_ENDPOINT', message)
-  }
-  const { statsd_host: host, statsd_port: port } = JSON.parse(body) as { statsd_host: string; statsd_port: number }
-  return { host, port }
-}
-
-function post({ host, port }: HostPort, path: string, body: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    const asked = request({ host, port, path, method: 'POST', headers, timeout: 5000 }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (piece: string) => {
-        text += piece
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }))
-      response.on('error', reject)
-    })
-    asked.on('timeout', () => asked.destroy(new Error(`no answer from ${host}:${port} within 5 s`)))
-    asked.on('error', reject).end(body)
-  })
 }

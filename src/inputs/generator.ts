@@ -1,5 +1,5 @@
 import { encodeDatapoints } from '../codec/datapoints.js'
-import { countDatapoints, type Datapoint, type MetricList, type Tag } from '../model/metric-list.js'
+import type { Datapoint, MetricList, Tag } from '../model/metric-list.js'
 import type { Clock } from '../platform/clock.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import { readMemoryFigures } from './sample-figures.js'
@@ -7,31 +7,60 @@ import type { Source } from './source.js'
 
 export interface GeneratorOptions {
   readonly topic: string
-  readonly tags: readonly Tag[]
+  /** Tags of the lists, which take turns: one row for each simulated node. */
+  readonly tags: readonly (readonly Tag[])[]
   readonly clock: Clock
   readonly ledger: Ledger
   readonly pid: number
   readonly uid: number
   /** Time between two lists of sample figures. */
   readonly periodMs: number
-  /** Numbered datapoints in place of sample figures. */
-  readonly numbered?: {
-    /** Ends after this many; endless where it is absent. */
-    readonly count: number | undefined
-    /** Datapoints a second; as fast as they are taken where it is absent. */
-    readonly rate: number | undefined
-    readonly perList: number
+  /** Numbered datapoints in place of sample figures; several generators may share a numbering. */
+  readonly numbering?: Numbering
+}
+
+/** Hands out running numbers from 1 on, each once. */
+export interface Numbering {
+  /** The next numbers, at most `limit`; none where none is due yet. */
+  take(limit: number): { readonly first: number; readonly last: number } | undefined
+  readonly done: boolean
+}
+
+/**
+ * @param count the last number; endless where it is absent
+ * @param due how many are due by now; Infinity for as many as are taken
+ */
+export function createNumbering({
+  count = Number.POSITIVE_INFINITY,
+  due,
+}: {
+  count?: number | undefined
+  due: () => number
+}): Numbering {
+  let next = 1
+  return {
+    take(limit) {
+      const last = Math.min(next + limit - 1, count, due())
+      if (last < next) return undefined
+      const first = next
+      next = last + 1
+      return { first, last }
+    },
+    get done() {
+      return next > count
+    },
   }
 }
 
 /** A list each period, as the reference emitter made them (R109), or numbered datapoints to put load on a stack. */
 export function createGenerator(options: GeneratorOptions): Source {
+  const { numbering, ledger } = options
   return {
     name: 'generator',
     async run(emit, signal) {
-      const lists = options.numbered ? numberedLists(options, options.numbered, signal) : sampleLists(options, signal)
+      const lists = numbering ? numberedLists(options, numbering, signal) : sampleLists(options, signal)
       for await (const list of lists) {
-        options.ledger.received += countDatapoints([list])
+        ledger.received += list.datapoints.count
         await emit([list])
       }
     },
@@ -39,10 +68,10 @@ export function createGenerator(options: GeneratorOptions): Source {
 }
 
 async function* sampleLists(options: GeneratorOptions, signal: AbortSignal): AsyncGenerator<MetricList> {
-  const { clock, topic, tags, periodMs } = options
+  const { clock, topic, tags: nodes, periodMs } = options
   const startMs = clock.nowMs()
   while (!signal.aborted) {
-    yield { topic, tags, datapoints: encodeDatapoints(sampleDatapoints(options, startMs)) }
+    for (const tags of nodes) yield { topic, tags, datapoints: encodeDatapoints(sampleDatapoints(options, startMs)) }
     await clock.sleep(periodMs, signal)
   }
 }
@@ -59,24 +88,24 @@ function sampleDatapoints({ clock, pid, uid }: GeneratorOptions, startMs: number
   return values.map(([name, value]) => ({ name, timeMs, value }))
 }
 
+const NUMBERED_PER_LIST = 100
 const PACE_MS = 20
 
 async function* numberedLists(
-  { clock, topic, tags }: GeneratorOptions,
-  { count = Number.POSITIVE_INFINITY, rate, perList }: NonNullable<GeneratorOptions['numbered']>,
+  { clock, topic, tags: nodes }: GeneratorOptions,
+  numbering: Numbering,
   signal: AbortSignal,
 ): AsyncGenerator<MetricList> {
-  const startMs = clock.monotonicMs()
-  let next = 1
-  while (next <= count && !signal.aborted) {
-    const due = rate === undefined ? Number.POSITIVE_INFINITY : 1 + (rate * (clock.monotonicMs() - startMs)) / 1000
-    if (next > due) {
+  for (let turn = 0; !numbering.done && !signal.aborted; ) {
+    const numbers = numbering.take(NUMBERED_PER_LIST)
+    if (numbers === undefined) {
       await clock.sleep(PACE_MS, signal)
       continue
     }
+    const timeMs = clock.nowMs()
     const points: Datapoint[] = []
-    const last = Math.min(next + perList - 1, count, Math.floor(due))
-    for (; next <= last; next++) points.push({ name: 'numbered', timeMs: clock.nowMs(), value: next })
+    for (let value = numbers.first; value <= numbers.last; value++) points.push({ name: 'numbered', timeMs, value })
+    const tags = nodes[turn++ % nodes.length] ?? []
     yield { topic, tags, datapoints: encodeDatapoints(points) }
   }
 }

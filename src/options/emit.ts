@@ -1,5 +1,6 @@
 import { commonOptions } from './common.js'
-import { flag, group, hostPort, integer, milliseconds, number, port, seconds, text } from './option.js'
+import type { Complaint } from './mistake.js'
+import { flag, group, hostPort, integer, milliseconds, number, type Parsed, port, seconds, text } from './option.js'
 
 const loadOptions = {
   rate: number({
@@ -14,17 +15,27 @@ const loadOptions = {
     max: Number.MAX_SAFE_INTEGER,
     help: 'End after this many datapoints.',
   }),
-  connections: integer({ default: 1, max: 100_000, notYet: true, help: 'Senders at once.' }),
 }
 
 export const emitStatsdOptions = {
   ...group('Emitter', {
-    'statsd-udp-host': text({ required: true, placeholder: 'HOST', help: 'Where StatsD is sent to.' }),
-    'statsd-udp-port': port({ required: true, help: 'Its UDP port.' }),
+    'statsd-udp-host': text({
+      placeholder: 'HOST',
+      help: 'Where StatsD is sent to. Required, but with several --containers.',
+    }),
+    'statsd-udp-port': port({ help: 'Its UDP port.' }),
     debug: flag({ default: false, help: 'Log every packet.' }),
     flood: flag({ default: false, help: 'Send without a pause.' }),
     'lines-per-packet': integer({ default: 1, max: 1000, help: 'Lines in a packet.' }),
-    containers: integer({ default: 1, max: 100_000, notYet: true, help: 'Simulated containers.' }),
+    containers: integer({
+      default: 1,
+      max: 100_000,
+      help: 'Simulated containers: more than one are announced at --isolator-endpoint, and each is sent its share.',
+    }),
+    'isolator-endpoint': hostPort({
+      default: '127.0.0.1:8127',
+      help: "The proxy's --isolator-listen, for several --containers.",
+    }),
     ...loadOptions,
   }),
   ...commonOptions,
@@ -42,8 +53,33 @@ export const emitAvroOptions = {
       help: 'A block that is not full leaves after this time; 0 for never.',
     }),
     'record-output-log': flag({ default: false, help: 'Log every list that is sent.' }),
-    agents: integer({ default: 1, max: 100_000, notYet: true, help: 'Simulated agents.' }),
+    connections: integer({ default: 1, max: 100_000, help: 'Connections at once; each sends its share.' }),
+    agents: integer({
+      default: 1,
+      max: 100_000,
+      help: 'Simulated nodes: their lists carry host names of their own, <hostname>-1 and so on.',
+    }),
     ...loadOptions,
   }),
   ...commonOptions,
+}
+
+/** One container is sent to where its variables say; several are given endpoints by the proxy. */
+export function checkEmitStatsd({
+  containers,
+  statsdUdpHost,
+  statsdUdpPort,
+}: Parsed<typeof emitStatsdOptions>): readonly Complaint[] {
+  if (containers > 1) return []
+  const missing = (['statsd-udp-host', 'statsd-udp-port'] as const).filter((_, i) =>
+    i === 0 ? statsdUdpHost === undefined : statsdUdpPort === undefined,
+  )
+  return missing.map((name) => ({
+    options: [name],
+    text: `--${name} (${variableOf(name)}) is missing: where StatsD is sent to.`,
+  }))
+}
+
+function variableOf(name: string): string {
+  return name.toUpperCase().replaceAll('-', '_')
 }
