@@ -1,6 +1,7 @@
 import type { KafkaOptions } from '../bus/kafka-options.js'
 import type { kafkaClientOptions } from '../options/kafka.js'
 import type { Parsed } from '../options/option.js'
+import type { Log } from '../telemetry/log.js'
 import type { Daemon } from './daemon.js'
 
 /** How the options say a Kafka cluster is reached: the part that writers and readers share. */
@@ -12,13 +13,18 @@ export function kafkaConnection(
   const { kafkaBrokers } = options
   return {
     brokers: kafkaBrokers.length === 0 ? { framework } : kafkaBrokers,
-    telemetry: { log, counters },
+    telemetry: { log: options.kafkaVerbose ? tellingDebug(log) : log, counters },
     clock,
     clientId: options.kafkaClientId,
     requestTimeoutMs: options.kafkaRequestTimeoutMs,
     tls: tlsOf(options),
     sasl: saslOf(options),
   }
+}
+
+/** The Kafka client's own messages come as debug: --kafka-verbose tells them without everybody else's. */
+function tellingDebug(log: Log): Log {
+  return { debug: log.info.bind(log), info: log.info.bind(log), warn: log.warn.bind(log), error: log.error.bind(log) }
 }
 
 function tlsOf(options: Parsed<typeof kafkaClientOptions>): KafkaOptions['tls'] {

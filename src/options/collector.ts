@@ -1,7 +1,7 @@
 import { agentMetricsOptions, agentOptions } from './agent.js'
 import { busRetentionOptions, embeddedBusOptions } from './bus.js'
 import { checkDaemon, daemonOptions } from './common.js'
-import { kafkaClientOptions, kafkaProducerOptions } from './kafka.js'
+import { checkKafkaClient, kafkaClientOptions, kafkaProducerOptions } from './kafka.js'
 import type { Complaint } from './mistake.js'
 import {
   choice,
@@ -130,7 +130,7 @@ export const collectorOptions = {
 type Options = Parsed<typeof collectorOptions>
 
 export function checkCollector(options: Options): readonly Complaint[] {
-  return [...checkOwnMetrics(options), ...checkDaemon(options)]
+  return [...checkKafkaClient(options), ...checkOwnMetrics(options), ...checkDaemon(options)]
 }
 
 function checkOwnMetrics({ statsdUdpHost, statsdUdpPort }: Options): readonly Complaint[] {

@@ -1,6 +1,6 @@
 import { embeddedBusOptions } from './bus.js'
 import { checkDaemon, daemonOptions } from './common.js'
-import { checkKafkaConsumer, kafkaClientOptions, kafkaConsumerOptions } from './kafka.js'
+import { checkKafkaClient, checkKafkaConsumer, kafkaClientOptions, kafkaConsumerOptions } from './kafka.js'
 import type { Complaint } from './mistake.js'
 import { choice, directory, group, integer, list, milliseconds, moment, type Parsed, pattern, text } from './option.js'
 import { checkSinks, sinkOptions } from './sinks.js'
@@ -64,5 +64,5 @@ export const consumeOptions = {
 }
 
 export function checkConsume(options: Parsed<typeof consumeOptions>): readonly Complaint[] {
-  return [...checkSinks(options), ...checkKafkaConsumer(options), ...checkDaemon(options)]
+  return [...checkSinks(options), ...checkKafkaClient(options), ...checkKafkaConsumer(options), ...checkDaemon(options)]
 }
