@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
@@ -8,7 +9,12 @@ import { busFull, isFullCode, unwritable } from './embedded-format.js'
 
 type Table = Database<Buffer, Buffer>
 
-/** The tables of the bus. Keys and values are made in embedded-records.ts. */
+/**
+ * The tables of the bus. Keys and values are made in embedded-records.ts.
+ *
+ * They lie in two files, each with a writer's lock of its own: messages with what finds them, and groups with their places.
+ * So readers that commit do not hold up who publishes: in one file, one reader that keeps up halved the rate.
+ */
 export interface Env {
   readonly dir: string
   /** One record, the LogRecord; its version is the number of appends, on which appends depend. */
@@ -25,17 +31,18 @@ export interface Env {
   readonly groups: Table
   /** Group and partition -> PlaceRecord; its version changes with every commit and every owner. */
   readonly places: Table
-  /** Makes what other processes have committed visible to the reads that follow, all of them in one snapshot. */
+  /** Makes what other processes have committed visible to the reads that follow, in one snapshot of each file. */
   refresh(): void
   /**
-   * Commits `write` in one transaction, on disk when it resolves, if the record still has `version` (undefined: if there
-   * is none yet); else resolves with false. Other processes cannot come between.
+   * Commits `write`, all of it in the file of `table`, in one transaction, if the record still has `version` (undefined: if
+   * there is none yet); else resolves with false. Other processes cannot come between. Messages are on disk when it
+   * resolves; of groups a power failure can undo the newest commit, which makes a batch come again.
    *
    * @throws StatsError DS_BUS_FULL or DS_BUS_WRITE_FAILED: nothing of it has been stored
    */
   commitIf(table: Table, key: Buffer, version: number | undefined, write: () => void): Promise<boolean>
-  /** Commits the writes of `write` in one transaction; their own results and errors are in the promises that it returns. */
-  commitAll(write: () => Promise<boolean>[]): Promise<boolean[]>
+  /** Commits writes to `places` in one transaction; resolves with the result of each. @throws as `commitIf` */
+  commitPlaces(write: () => Promise<boolean>[]): Promise<boolean[]>
   /** Forgets processes that died while they read: the pages that they saw can be used again. */
   forgetDeadReaders(): void
   close(): Promise<void>
@@ -47,27 +54,36 @@ const mapBytes = 64 * 2 ** 30
 /** Local processes, two each. */
 const maxReaders = 512
 
+const reservedBytes = 512 * 1024
+
 const lockWaitWarnMs = 10_000
 
 /** @throws StatsError with an exit code where the directory cannot be used */
 export function openEnv({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Env {
-  const root = openRoot(dir)
-  const tables = openTables(dir, root)
+  const messages = openFile(dir, 'messages')
+  const groups = openFile(dir, 'groups')
+  const files = [messages, groups]
   return {
     dir,
-    ...tables,
-    refresh: () => root.resetReadTxn(),
+    ...openTables(dir, messages, groups),
+    refresh() {
+      for (const file of files) file.resetReadTxn()
+    },
     commitIf: (on, key, version, write) =>
       settle(version === undefined ? on.ifNoExists(key, write) : on.ifVersion(key, version, write)),
-    commitAll(write) {
+    commitPlaces(write) {
       let results: Promise<boolean>[] = []
-      const batch = root.batch(() => {
+      const batch = groups.batch(() => {
         results = write()
       })
       return settle(Promise.all([batch, ...results]).then(([, ...each]) => each))
     },
-    forgetDeadReaders: () => void root.readerCheck(),
-    close: () => root.close(),
+    forgetDeadReaders() {
+      for (const file of files) file.readerCheck()
+    },
+    async close() {
+      await Promise.all(files.map((file) => file.close()))
+    },
   }
 
   async function settle<T>(write: Promise<T>): Promise<T> {
@@ -84,29 +100,46 @@ export function openEnv({ dir, clock, log }: { dir: string; clock: Clock; log: L
   }
 }
 
-function openTables(dir: string, root: RootDatabase<Buffer, Buffer>) {
-  const table = (name: string, useVersions = false): Table =>
-    root.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false, useVersions })
+type File = RootDatabase<Buffer, Buffer>
+
+function openTables(dir: string, messages: File, groups: File) {
   try {
+    reserveRoom(dir, openTable(groups, 'room'))
     return {
-      log: table('log', true),
-      topics: table('topics'),
-      heads: table('heads'),
-      messages: table('messages'),
-      runs: table('runs'),
-      groups: table('groups', true),
-      places: table('places', true),
+      log: openTable(messages, 'log', true),
+      topics: openTable(messages, 'topics'),
+      heads: openTable(messages, 'heads'),
+      messages: openTable(messages, 'messages'),
+      runs: openTable(messages, 'runs'),
+      groups: openTable(groups, 'groups', true),
+      places: openTable(groups, 'places', true),
     }
   } catch (error) {
-    void root.close()
+    void messages.close()
+    void groups.close()
     throw unwritable(dir, error)
   }
 }
 
-function openRoot(dir: string): RootDatabase<Buffer, Buffer> {
+/**
+ * Pages that are free inside of the file of the groups: where publishers have filled the disk, readers can still join, commit
+ * and so come to the end of what is there.
+ */
+function reserveRoom(dir: string, table: Table): void {
+  const key = Buffer.from('reserved')
+  if (statSync(join(dir, 'groups', 'data.mdb')).size >= reservedBytes) return
+  table.putSync(key, Buffer.alloc(reservedBytes))
+  table.removeSync(key)
+}
+
+function openTable(file: File, name: string, useVersions = false): Table {
+  return file.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false, useVersions })
+}
+
+function openFile(dir: string, name: 'messages' | 'groups'): File {
   try {
     return open<Buffer, Buffer>({
-      path: join(dir, 'data'),
+      path: join(dir, name),
       noSubdir: false,
       mapSize: mapBytes,
       maxReaders,
@@ -114,6 +147,7 @@ function openRoot(dir: string): RootDatabase<Buffer, Buffer> {
       cache: false,
       // Commits are on disk before anybody sees them: what was published survives a power failure as well.
       overlappingSync: false,
+      noMetaSync: name === 'groups',
       // The bus makes its own batches; LMDB's promises of an event turn would reject with nobody listening.
       eventTurnBatching: false,
     })

@@ -135,7 +135,7 @@ export class Membership {
    * Moves positions on. Resolves with the claims that were lost to another member, whose positions have not moved.
    */
   async commit(moves: readonly { claim: Claim; position: bigint }[]): Promise<Claim[]> {
-    const results = await this.#env.commitAll(() =>
+    const results = await this.#env.commitPlaces(() =>
       moves.map(({ claim, position }) => this.#putPlace(claim, position, this.id)),
     )
     const lost: Claim[] = []

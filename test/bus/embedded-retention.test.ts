@@ -19,7 +19,7 @@ test('by size: the oldest messages of all topics go first, the newest stay, and 
   const sizes: number[] = []
   for (let round = 0; round < 300; round++) {
     await bus.publish(`metrics-${round % 3}`, [{ key: `key-${round}`, bytes: Buffer.alloc(20_000, String(round)) }])
-    if (round >= 100) sizes.push((await stat(join(temp.dir, 'data', 'data.mdb'))).size)
+    if (round >= 100) sizes.push((await stat(join(temp.dir, 'messages', 'data.mdb'))).size)
   }
   const kept = await everything()
   const bytes = kept.reduce((sum, message) => sum + message.bytes.length, 0)
