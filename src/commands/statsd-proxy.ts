@@ -22,6 +22,9 @@ import { createPollerOf, pollingSource } from './agent-parts.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
 
+/** Chunks that wait share a write up to this size. */
+const WRITE_BYTES = 512 * 1024
+
 export type ProxyOptions = Parsed<typeof statsdProxyOptions>
 
 /** What the command that embeds a proxy learns when it runs. */
@@ -162,6 +165,8 @@ function createCollectorDelivery(options: ProxyOptions, { log, counters, clock }
       whenFull: 'drop_oldest',
       dropReason: 'collector_away',
     },
+    // A write for each chunk could not follow a flood: many packets are read in the time that one write takes.
+    mergeBytes: WRITE_BYTES,
   })
 }
 

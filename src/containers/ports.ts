@@ -132,7 +132,8 @@ export function createPorts(portMode: PortMode, openSocket: OpenSocket): Ports {
         if (released) return
         released = true
         shared.owners.delete(key)
-        tellOwner(shared, socket)
+        // What the kernel still holds when a socket closes is the last owner's: it stays so to the end.
+        if (shared.owners.size > 0 || portMode.mode === 'single') tellOwner(shared, socket)
         // The single port stays open for ever (R27): what is still sent there is counted as nobody's.
         if (closed || shared.owners.size > 0 || portMode.mode === 'single') return
         shared.closing = socket.close().finally(() => {

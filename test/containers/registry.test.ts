@@ -262,6 +262,15 @@ describe('range', () => {
 })
 
 describe('who it is', () => {
+  test("what a closing socket still reads is the ended container's, not nobody's", async () => {
+    const { registry, endpoints } = start()
+    await registry.register('one')
+    const owner = endpoints.sockets[0]!.owners.at(-1)
+    await registry.unregister('one')
+    expect(endpoints.sockets[0]!.closed).toBe(true)
+    expect(endpoints.sockets[0]!.owners.at(-1)).toEqual(owner)
+  })
+
   test('a known container is known at once, a new one is asked for and pending until the agent names it', async () => {
     const agent = simulatedAgent()
     agent.knows('one')
