@@ -1,12 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Writable } from 'node:stream'
-import type { CommandContext } from './commands/command.js'
+import type { CommandContext, Program } from './commands/command.js'
 import { type Invocation, readCommandLine } from './commands/command-line.js'
 import { ExitCode, StatsError, systemCodeOf } from './platform/errors.js'
+import type { ParentChannel } from './platform/inheritance.js'
 
 /** The one place that reads the command line and the environment, listens to signals, and ends the process. */
 const { argv, env, stdout, stderr } = process
+
+const takesOverVariable = 'DCOS_STATS_TAKES_OVER'
+const predecessor = channelToPredecessor()
+const program: Program = {
+  path: process.execPath,
+  args: [...process.execArgv, ...argv.slice(1)],
+  environment: env,
+  takesOver: { [takesOverVariable]: '1' },
+}
 
 await main()
 
@@ -28,12 +38,14 @@ async function runCommand(
   { command, flags, strays, operands }: Extract<Invocation, { asks: 'command' }>,
   version: string,
 ): Promise<void> {
-  const { signal, readerGone } = listenToTheOutside()
+  const { signal, takeSignals, readerGone } = listenToTheOutside()
   try {
     const readFile = (path: string) => readFileSync(path, 'utf8')
     const prepared = await command.prepare({ flags, strays, environment: env, home: homedir(), readFile })
-    await prepared.run({ ...surroundings(), signal, effective: prepared.effective, operands, version })
-    return end(ExitCode.ok)
+    const { effective } = prepared
+    const context = { ...surroundings(), signal, takeSignals, effective, operands, version, program, predecessor }
+    const exitCode = await prepared.run(context)
+    return end(typeof exitCode === 'number' ? exitCode : ExitCode.ok)
   } catch (thrown) {
     if (readerGone()) return end(ExitCode.ok)
     const { exitCode, text } = explain(thrown)
@@ -41,20 +53,18 @@ async function runCommand(
   }
 }
 
-/** The first SIGTERM or SIGINT asks the command to drain, the second ends it at once. */
-function listenToTheOutside(): { signal: AbortSignal; readerGone: () => boolean } {
+/** The first SIGTERM or SIGINT asks the command to drain, the second ends it at once, unless it takes them itself. */
+function listenToTheOutside(): Pick<CommandContext, 'signal' | 'takeSignals'> & { readerGone: () => boolean } {
   const stop = new AbortController()
   let asked = false
-  for (const [name, number] of [
-    ['SIGTERM', 15],
-    ['SIGINT', 2],
-  ] as const) {
-    process.on(name, () => {
-      if (asked) process.exit(128 + number)
-      asked = true
-      stop.abort()
-    })
+  const askToStop = (_name: NodeJS.Signals, number: number) => {
+    if (asked) process.exit(128 + number)
+    asked = true
+    stop.abort()
   }
+  process.on('SIGTERM', askToStop).on('SIGINT', askToStop)
+  // Who was started to take over has a pipe of its watching parent as stdin: without that one it must not live on.
+  if (predecessor) process.stdin.on('close', () => askToStop('SIGTERM', 15)).resume()
   let gone = false
   // `dcos-stats consume | head`: whoever read the data has enough, and that is no failure.
   stdout.on('error', (error) => {
@@ -63,10 +73,32 @@ function listenToTheOutside(): { signal: AbortSignal; readerGone: () => boolean 
   })
   // Talk that nobody listens to must not end the work.
   stderr.on('error', () => {})
-  return { signal: stop.signal, readerGone: () => gone }
+  return { signal: stop.signal, readerGone: () => gone, takeSignals }
+
+  function takeSignals(names: readonly NodeJS.Signals[], handle: (name: NodeJS.Signals) => void): () => void {
+    for (const name of names) process.off(name, askToStop).on(name, handle)
+    return () => {
+      for (const name of names) process.off(name, handle)
+      for (const name of ['SIGTERM', 'SIGINT'] as const) if (names.includes(name)) process.on(name, askToStop)
+    }
+  }
 }
 
-function surroundings(): Omit<CommandContext, 'signal' | 'effective' | 'operands' | 'version'> {
+/** The channel of a process that was started to take over; a parent that is no dcos-stats is none of our business. */
+function channelToPredecessor(): ParentChannel | undefined {
+  const takesOver = env[takesOverVariable] !== undefined
+  delete env[takesOverVariable]
+  if (!takesOver || process.send === undefined) return undefined
+  return {
+    send: (message) => void process.send?.(message),
+    onMessage: (callback) => void process.on('message', callback),
+    onGone: (callback) => void process.once('disconnect', callback),
+  }
+}
+
+type Surroundings = Pick<CommandContext, 'stdout' | 'stderr' | `std${'out' | 'err'}${'IsTerminal' | 'Colour'}`>
+
+function surroundings(): Surroundings {
   const colourWanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   const stdoutIsTerminal = stdout.isTTY === true
   const stderrIsTerminal = stderr.isTTY === true

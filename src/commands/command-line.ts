@@ -103,7 +103,7 @@ function addCommand(program: Argv, command: AnyCommand, words: string | string[]
   program.command(
     words,
     command.summary,
-    (builder) => handling.describe(builder, command),
+    (builder) => addBranch(handling.describe(builder, command), command.name, handling),
     (words) => handling.choose(command, words as Words),
   )
 }

@@ -3,6 +3,7 @@ import type { EffectiveOption } from '../options/effective.js'
 import type { Complaint } from '../options/mistake.js'
 import type { OptionRows, Parsed } from '../options/option.js'
 import { resolveOptions, type Sources } from '../options/resolve.js'
+import type { ParentChannel } from '../platform/inheritance.js'
 import type { Peer } from './peers.js'
 
 /** What a command gets from the process besides its options. */
@@ -23,9 +24,28 @@ export interface CommandContext {
   /** What stood behind `--` on the command line. */
   readonly operands: readonly string[]
   readonly version: string
+  /** This program as it was started, for whoever starts it again or starts another one. */
+  readonly program: Program
+  /** Set where this process was started by `program` to take over from one that is running. */
+  readonly predecessor: ParentChannel | undefined
+  /** From now on these signals do what `handle` does, and nothing else; the returned function ends that. */
+  takeSignals(names: readonly NodeJS.Signals[], handle: (name: NodeJS.Signals) => void): () => void
 }
 
-export type Run<Rows extends OptionRows> = (options: Parsed<Rows>, context: CommandContext) => Promise<void>
+export interface Program {
+  /** Of Node. */
+  readonly path: string
+  /** Node's own, the path of this program, and its own. */
+  readonly args: readonly string[]
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Variables that make the program, started with them, take over through its IPC channel. */
+  readonly takesOver: Readonly<Record<string, string>>
+}
+
+/** What the process exits with, where it is not 0 for success. */
+export type Outcome = Promise<void> | Promise<number>
+
+export type Run<Rows extends OptionRows> = (options: Parsed<Rows>, context: CommandContext) => Outcome
 
 export interface Example {
   /** Behind `dcos-stats `. */
@@ -64,7 +84,8 @@ export interface AnyCommand extends CommandText {
 
 export interface Prepared {
   readonly effective: readonly EffectiveOption[]
-  run(context: CommandContext): Promise<void>
+  /** Resolves with what the process exits with, where that is a number. */
+  run(context: CommandContext): Promise<unknown>
 }
 
 /** A command that does something by itself, so that others (`validate`, `config show`) can be about it. */

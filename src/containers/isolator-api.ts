@@ -3,6 +3,7 @@ import { isIP, type Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { messageOf, StatsError } from '../platform/errors.js'
 import { formatAddress, isLoopback, type ListenAddress } from '../platform/hosts.js'
+import type { ListenOptions } from '../platform/listen.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
 import { listenForIsolator } from './isolator-listen.js'
@@ -38,7 +39,8 @@ const containerPrefix = '/container/'
  * Every answer closes its connection, because that client never does, and waits for it.
  *
  * @param socketMode permissions of a unix socket's file
- * @param replaceLive see `listenForIsolator`
+ * @param replaceLive see `listenAt`
+ * @param inherit see `listenAt`
  * @param requestTimeoutMs how long a client may take for its request; the module itself gives up after 5 s
  * @throws StatsError with exit code 69 where the address cannot be had
  */
@@ -49,6 +51,7 @@ export async function createIsolatorApi({
   counters,
   socketMode = 0o660,
   replaceLive = false,
+  inherit,
   requestTimeoutMs = 10_000,
 }: {
   listen: ListenAddress
@@ -57,6 +60,7 @@ export async function createIsolatorApi({
   counters: Counters
   socketMode?: number
   replaceLive?: boolean
+  inherit?: ListenOptions['inherit']
   requestTimeoutMs?: number
 }): Promise<IsolatorApi> {
   const ownNames = new Set(['localhost', hostname().toLowerCase()])
@@ -72,7 +76,7 @@ export async function createIsolatorApi({
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   })
-  const listening = await listenForIsolator(server, listen, { socketMode, replaceLive })
+  const listening = await listenForIsolator(server, listen, { socketMode, replaceLive, inherit })
   server.on('error', (cause) => log.error({ cause: messageOf(cause) }, 'the isolator API has a problem'))
   if (listen.kind === 'tcp' && !isLoopback(listen.host)) {
     const address = formatAddress(listening.address)

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { ListenAddress } from '../platform/hosts.js'
-import { type Listening, listenAt } from '../platform/listen.js'
+import { type Listening, type ListenOptions, listenAt } from '../platform/listen.js'
 
 const closeTimeoutMs = 1000
 
@@ -10,13 +10,14 @@ const closeTimeoutMs = 1000
 export async function listenForIsolator(
   server: Server,
   address: ListenAddress,
-  { socketMode, replaceLive }: { socketMode: number; replaceLive: boolean },
+  { socketMode, replaceLive, inherit }: Required<Pick<ListenOptions, 'socketMode' | 'replaceLive' | 'inherit'>>,
 ): Promise<Listening> {
   const listening = await listenAt(server, address, {
     option: '--isolator-listen',
     errorCode: 'DS_ISOLATOR_LISTEN',
     socketMode,
     replaceLive,
+    inherit,
   })
   return {
     address: listening.address,

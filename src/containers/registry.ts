@@ -19,8 +19,12 @@ export interface Registry {
   register(containerId: string): Promise<ContainerEndpoint | undefined>
   /** Closes the container's socket, frees its port and forgets it. An unknown id is no error. */
   unregister(containerId: string): Promise<void>
-  /** Binds again what the state directory holds. To be called once, before the first `register`. */
-  recover(): Promise<void>
+  /**
+   * Binds again what the state directory holds. To be called once, before the first `register`.
+   *
+   * @param handedOver what the process before this one told besides, in case the directory could not be written
+   */
+  recover(handedOver?: readonly ContainerEndpoint[]): Promise<void>
   /**
    * Compares with what the agent lists; to be called after each good poll. A container that the agent has listed
    * before, or that comes from the state directory, ends when it is missing for the second time in a row. One that
@@ -104,9 +108,10 @@ export function createRegistry({
       else log.warn({ containerId }, 'a container ended that has no endpoint')
     },
 
-    async recover() {
+    async recover(handedOver = []) {
       const recorded = (await stateDir?.load()) ?? []
-      const recovered = recorded.filter(({ containerId }) => !entries.has(containerId)).map(addRecovered)
+      const byId = new Map([...recorded, ...handedOver].map((endpoint) => [endpoint.containerId, endpoint]))
+      const recovered = [...byId.values()].filter(({ containerId }) => !entries.has(containerId)).map(addRecovered)
       await Promise.all(recovered.map(({ opening }) => opening))
       if (recovered.length > 0) log.info({ containers: recovered.length }, 'endpoints of an earlier run are back')
       if (anyPending()) asker.ask()

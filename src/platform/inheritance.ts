@@ -8,7 +8,6 @@ export interface ParentChannel {
   send(message: object): void
   onMessage(callback: (message: unknown, handle: unknown) => void): void
   onGone(callback: () => void): void
-  leave(): void
 }
 
 /** A UDP socket that was bound, and may have been read, by the process before this one. */
@@ -30,6 +29,7 @@ export interface Inheritance {
   readonly state: Promise<unknown>
   /** The socket that is bound there, once. */
   takeUdpSocket(host: string, port: number): InheritedUdpSocket | undefined
+  /** With port 0 one of any port. */
   takeServer(host: string, port: number): InheritedServer | undefined
   /** Calls back with each further message, and resolves when it has ended. */
   read(onMessage: (message: object) => void): Promise<void>
@@ -71,7 +71,7 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
     state,
     takeUdpSocket: (host, port) => take(udpSockets, procAddress(host, port)),
     takeServer(host, port) {
-      const kept = take(servers, procAddress(host, port))
+      const kept = port === 0 ? takeFirst(servers) : take(servers, procAddress(host, port))
       return kept && { server: kept.server, connections: [...connections.splice(0), ...kept.connections] }
     },
     read(onMessage) {
@@ -132,6 +132,11 @@ function take<Kept>(from: Map<string, Kept>, key: string): Kept | undefined {
   const kept = from.get(key)
   from.delete(key)
   return kept
+}
+
+function takeFirst<Kept>(from: Map<string, Kept>): Kept | undefined {
+  const [key] = from.keys()
+  return key === undefined ? undefined : take(from, key)
 }
 
 function isObject(message: unknown): message is Partial<Record<string, unknown>> {

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { type ErrorCode, ExitCode, messageOf, StatsError, systemCodeOf } from './errors.js'
 import { formatAddress, type HostPort, type ListenAddress } from './hosts.js'
+import type { InheritedServer } from './inheritance.js'
 
 /** A server that listens, and how to end that. */
 export interface Listening {
@@ -23,6 +24,8 @@ export interface ListenOptions {
   readonly socketMode?: number
   /** Also takes the place of a unix socket that is being served: for a process that is to end. */
   readonly replaceLive?: boolean
+  /** A socket that listened there for the process before this one; asked for port 0, it may be of any port. */
+  readonly inherit?: ((host: string, port: number) => InheritedServer | undefined) | undefined
 }
 
 /**
@@ -31,14 +34,18 @@ export interface ListenOptions {
  */
 export async function listenAt(server: Server, address: ListenAddress, options: ListenOptions): Promise<Listening> {
   try {
-    return await (address.kind === 'tcp' ? listenOnTcp(server, address) : listenOnUnix(server, address.path, options))
+    return await (address.kind === 'tcp'
+      ? listenOnTcp(server, address, options)
+      : listenOnUnix(server, address.path, options))
   } catch (cause) {
     throw refused(address, options, cause)
   }
 }
 
-async function listenOnTcp(server: Server, { host, port }: HostPort): Promise<Listening> {
-  await listening(server, { host, port, exclusive: true })
+async function listenOnTcp(server: Server, { host, port }: HostPort, { inherit }: ListenOptions): Promise<Listening> {
+  const inherited = inherit?.(host, port)
+  if (inherited === undefined) await listening(server, { host, port, exclusive: true })
+  else await listenOn(server, inherited)
   const bound = server.address() as AddressInfo
   return { address: { kind: 'tcp', host: bound.address, port: bound.port }, close: () => closed(server) }
 }
@@ -118,6 +125,13 @@ function listening(server: Server, options: { host?: string; port?: number; path
       server.off('error', reject)
       resolve()
     })
+  })
+}
+
+function listenOn(server: Server, inherited: InheritedServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.listen(inherited.server, () => resolve())
+    for (const connection of inherited.connections) server.emit('connection', connection)
   })
 }
 
