@@ -23,7 +23,7 @@ import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
 
 /** Chunks that wait share a write up to this size. */
-const WRITE_BYTES = 512 * 1024
+const WRITE_BYTES = 4 * 1024 * 1024
 
 export type ProxyOptions = Parsed<typeof statsdProxyOptions>
 
