@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream'
 import type { GraphiteNaming } from '../codec/graphite-line.js'
 import type { Parsed } from '../options/option.js'
 import type { sinkOptions } from '../options/sinks.js'
+import { influxTargetOf, influxUrl } from '../outputs/influx-address.js'
 import type { Sink } from '../outputs/sink.js'
 import { createStdoutSink } from '../outputs/stdout.js'
 import type { Daemon } from './daemon.js'
@@ -33,8 +34,22 @@ export async function createSinkOf(
     case 'graphite':
       return createGraphiteSinkOf(options, daemon)
     case 'influx':
-      throw new Error('not wired')
+      return createInfluxSinkOf(options, daemon)
   }
+}
+
+async function createInfluxSinkOf(options: SinkOptions, { log, counters, clock }: Daemon): Promise<Sink> {
+  const { createInfluxSink } = await import('../outputs/influx.js')
+  return createInfluxSink({
+    url: influxUrl(options.outputHost ?? '', options.outputPort),
+    target: influxTargetOf(options),
+    measurement: options.measurementName,
+    onCollision: options.onCollision,
+    gzip: options.gzip,
+    batchPoints: options.batchPoints,
+    clock,
+    telemetry: { log, counters },
+  })
 }
 
 async function createGraphiteSinkOf(options: SinkOptions, { log, clock }: Daemon): Promise<Sink> {
