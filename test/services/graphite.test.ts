@@ -117,8 +117,13 @@ test('tags: carbon stores the series under the name with its tags', async () => 
 })
 
 describe.each<GraphiteProtocol>(['tcp', 'pickle'])('a carbon that comes and goes: %s', (protocol) => {
+  let own: Carbon
+  beforeEach(async () => {
+    own = await startCarbon()
+  })
+  afterEach(() => own?.stop())
+
   test('killed and started again while 10,000 datapoints are written: every one is there', async () => {
-    const own = await startCarbon()
     const sink = sinkTo(own, protocol)
     for (let batch = 0; batch < 100; batch++) {
       const points = Array.from({ length: 100 }, (_, n) =>
@@ -136,11 +141,9 @@ describe.each<GraphiteProtocol>(['tcp', 'pickle'])('a carbon that comes and goes
     await sink.close()
     const values = await own.valuesWhen(10_000, 'n', startSeconds, startSeconds + 10_000)
     expect([...values.values()]).toEqual(Array.from({ length: 10_000 }, (_, n) => n + 1))
-    await own.stop()
   })
 
   test('hanging for a while: what waits is read when it goes on', async () => {
-    const own = await startCarbon()
     const sink = sinkTo(own, protocol)
     await sink.open(never)
     own.freeze()
@@ -150,7 +153,6 @@ describe.each<GraphiteProtocol>(['tcp', 'pickle'])('a carbon that comes and goes
     await written
     await sink.close()
     expect((await own.valuesWhen(1, 'a', startSeconds, startSeconds + 1)).size).toBe(1)
-    await own.stop()
   })
 })
 

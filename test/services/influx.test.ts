@@ -320,8 +320,13 @@ describe('with users', () => {
 })
 
 describe('an InfluxDB that comes and goes', () => {
+  let server: Influxd
+  beforeEach(async () => {
+    server = await startInfluxd()
+  })
+  afterEach(() => server?.stop())
+
   test('killed and started again while 20,000 points are written: every one is there', async () => {
-    const server = await startInfluxd()
     const sink = sinkTo(server, {}, { timeoutMs: 5000 })
     await sink.open(never)
     for (let batch = 0; batch < 20; batch++) {
@@ -336,11 +341,9 @@ describe('an InfluxDB that comes and goes', () => {
     const stored = storedPoints(await server.query('SELECT * FROM m', { db: 'metrics' }))
     expect(stored.map(({ value }) => value)).toEqual(Array.from({ length: 20_000 }, (_, n) => n))
     await sink.close()
-    await server.stop()
   })
 
   test('hanging: a retry after the timeout, and nothing is lost when it goes on', async () => {
-    const server = await startInfluxd()
     const sink = sinkTo(server, {}, { timeoutMs: 300 })
     await sink.open(never)
     server.freeze()
@@ -351,7 +354,6 @@ describe('an InfluxDB that comes and goes', () => {
     server.thaw()
     expect(await writeUntilSent(sink, [listOf([point('a', 1)])])).toMatchObject({ status: 'sent' })
     await sink.close()
-    await server.stop()
   })
 })
 
