@@ -30,11 +30,12 @@ export async function runConsume(
   onRunning: (running: Pick<Bus, 'lag'>) => void = () => {},
 ): Promise<void> {
   const { clock } = daemon
-  const ledger = daemon.openLedger('consume')
+  const subscription = subscriptionOf(options)
+  const ledger = daemon.openLedger('consume', subscription.group)
   const bus = await createConsumerBus(options, daemon)
   const source = createBusTopicsSource({
     bus: tellingWhenOpen(bus, daemon),
-    subscription: subscriptionOf(options),
+    subscription,
     frameworkNames: options.frameworkNames,
     ...(options.deadLetterDir !== undefined && {
       deadLetters: { dir: options.deadLetterDir, limitMbytes: options.deadLetterLimitMbytes },
@@ -63,6 +64,8 @@ function subscriptionOf(options: ConsumeOptions): Subscription {
     group: options.groupId ?? `metrics-consumer-${sink.join('-')}`,
     from: options.from,
     concurrency: options.consumerThreads,
+    // An end makes it a replay: the group's positions are neither used nor moved.
+    ...(options.to !== undefined && { replay: true, to: options.to }),
   }
 }
 

@@ -30,7 +30,10 @@ const readingOptions = group('Reading', {
     variables: ['KAFKA_OVERRIDE_AUTO_OFFSET_RESET'],
     help: 'Where a new group begins. A topic that appears later is read from its beginning.',
   }),
-  to: moment([], { notYet: true, help: 'End of a replay that leaves the positions of the group alone.' }),
+  to: moment([], {
+    defaultText: 'no end',
+    help: 'Replays what was published from --from until this time, then ends; the positions of the group stay as they are.',
+  }),
   'framework-names': list({
     placeholder: 'NAME',
     defaultText: 'all',
