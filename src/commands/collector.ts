@@ -8,6 +8,7 @@ import type { Parsed } from '../options/option.js'
 import { createStatsdSender } from '../outputs/statsd-udp.js'
 import { type BatchFigures, createDelivery, type Delivery } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
+import { tappedDelivery } from '../pipeline/tapped-delivery.js'
 import { createBackoff } from '../platform/backoff.js'
 import { createByteLimiter } from '../platform/limiter.js'
 import { createAgentTags } from '../tagging/agent-tags.js'
@@ -19,6 +20,7 @@ import { createPollerOf } from './agent-parts.js'
 import { createCollectorSink } from './bus-parts.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+import { createPartners } from './partner-parts.js'
 
 export type CollectorOptions = Parsed<typeof collectorOptions>
 
@@ -86,7 +88,7 @@ async function createBusDelivery(
   const topicOf = createTopicRule({ prefix: options.kafkaTopicPrefix, singleTopic: options.kafkaSingleTopic })
   const state = () => parts.poller?.state() ?? unknownAgentState
   const noAgentState = counters.cell('collector.topic_sorter.no_agent_state_available')
-  return createDelivery({
+  const delivery = createDelivery({
     sink: await createCollectorSink(options, daemon, topicOf),
     ledger: parts.ledger,
     log,
@@ -107,6 +109,8 @@ async function createBusDelivery(
     mergeBytes: WRITE_BYTES,
     onBatch: (batch, trigger) => log.debug({ ...batch, trigger }, 'producing'),
   })
+  const partners = createPartners(options, daemon)
+  return partners === undefined ? delivery : tappedDelivery(delivery, partners, [createAgentTags(state)])
 }
 
 /** What all together may put on the bus: --global-limit-*. One line a period tells of it, where something was dropped. */

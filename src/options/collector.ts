@@ -10,13 +10,13 @@ import {
   group,
   hostPort,
   integer,
-  listenAddress,
   milliseconds,
   type Parsed,
   port,
   seconds,
   text,
 } from './option.js'
+import { partnerOptions } from './partners.js'
 
 const inputOptions = group('Input', {
   'listen-endpoint': hostPort({
@@ -82,24 +82,6 @@ const busOptions = group('Bus', {
     unit: 'MiB',
     notYet: true,
     help: 'What it keeps at most; then the oldest is dropped and counted.',
-  }),
-})
-
-const partnerOptions = group('Partner agents on this node', {
-  'partner-listen': listenAddress({
-    notYet: true,
-    defaultText: 'off',
-    help: 'Every connection gets the outgoing lists as an Avro stream; a slow reader is cut off.',
-  }),
-  'partner-statsd': hostPort({
-    notYet: true,
-    defaultText: 'off',
-    help: 'Datapoints as DogStatsD gauges to a local agent.',
-  }),
-  'partner-prometheus': hostPort({
-    notYet: true,
-    defaultText: 'off',
-    help: 'The newest value of every series, for a scrape.',
   }),
 })
 
