@@ -6,37 +6,53 @@ import { createIsolatorApi, type IsolatorApi } from '../containers/isolator-api.
 import type { PortMode } from '../containers/ports.js'
 import { createRegistry, type Registry } from '../containers/registry.js'
 import { createStateDir } from '../containers/state-dir.js'
+import { createPredecessorSource } from '../inputs/predecessor.js'
 import { createStatsdUdp } from '../inputs/statsd-udp.js'
 import type { Parsed } from '../options/option.js'
 import type { statsdProxyOptions } from '../options/statsd-proxy.js'
 import { createCollectorTcp } from '../outputs/collector-tcp.js'
 import { createDiscardSink } from '../outputs/discard.js'
+import { createPartingSink } from '../outputs/parting-sink.js'
 import { createStatsdOutput, type StatsdOutput } from '../outputs/statsd-udp.js'
 import { createDelivery, type Delivery } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
 import { createBackoff } from '../platform/backoff.js'
+import { hurriedBy } from '../platform/clock.js'
+import type { Successor } from '../platform/handle-passing.js'
 import { formatAddress, type ListenAddress } from '../platform/hosts.js'
 import { addressOfInterface } from '../platform/interfaces.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import { createPollerOf, pollingSource } from './agent-parts.js'
 import type { CommandContext } from './command.js'
-import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+import { type Daemon, telemetryOf } from './daemon.js'
+import { createLeaving, type Leaving } from './statsd-proxy-leaving.js'
+import { type InheritedProxy, runRestartable } from './statsd-proxy-restart.js'
 
 /** Chunks that wait share a write up to this size. */
 const WRITE_BYTES = 4 * 1024 * 1024
 
 export type ProxyOptions = Parsed<typeof statsdProxyOptions>
 
-/** What the command that embeds a proxy learns when it runs. */
+/** What whoever runs a proxy learns when it runs. */
 export interface RunningProxy {
   /** Undefined with --isolator-listen off. */
   readonly isolatorAddress: ListenAddress | undefined
   register(containerId: string): Promise<ContainerEndpoint | undefined>
   unregister(containerId: string): Promise<void>
+  /** Gives a process that is ready all that the proxy has, which then drains and ends. Where it rejects, it goes on. */
+  handOver(successor: Successor): Promise<void>
 }
 
-export function run(options: ProxyOptions, context: CommandContext): Promise<void> {
-  return runDaemon('statsd-proxy', options, context, (daemon) => runProxy(options, daemon))
+/** How a proxy differs from one that has a command line of its own and starts afresh. */
+export interface ProxyParts {
+  /** What the process before this one hands over. */
+  readonly inherited?: InheritedProxy
+  /** Who a container is, in place of what the agent says. */
+  readonly identities?: Identities
+}
+
+export function run(options: ProxyOptions, context: CommandContext): Promise<number> {
+  return runRestartable(options, context, (daemon, parts, onRunning) => runProxy(options, daemon, onRunning, parts))
 }
 
 /** StatsD of every container -> tags -> Avro to the collector, and StatsD to wherever it is wanted. */
@@ -44,6 +60,7 @@ export async function runProxy(
   options: ProxyOptions,
   daemon: Daemon,
   onRunning: (proxy: RunningProxy) => void = () => {},
+  { inherited, identities }: ProxyParts = {},
 ): Promise<void> {
   const { log, counters, clock, readiness } = daemon
   const ledger = daemon.openLedger('statsd-proxy')
@@ -53,41 +70,52 @@ export async function runProxy(
   const statsdOutput = options.outputStatsdEnabled ? createStatsdOutputOf(options, daemon, () => registry) : undefined
   const statsd = createStatsdUdp({
     ...statsdInputOptions(options, statsdOutput),
+    ...(inherited && { inherited }),
     clock,
     telemetry: telemetryOf(daemon, ledger),
   })
+  const known = identities ?? (poller && identitiesOf(poller, inherited?.containers))
   const registry = createRegistry({
     portMode: portModeOf(options),
     openSocket: statsd.open,
-    stateDir: createStateDir({ path: options.statePathDir, log, counters }),
-    ...(poller && { identities: identitiesOf(poller) }),
+    ...(options.statePathDir !== '' && { stateDir: createStateDir({ path: options.statePathDir, log, counters }) }),
+    ...(known && { identities: known }),
     log,
     counters,
     clock,
     ...(descriptorLimit !== undefined && { descriptorLimit }),
   })
-  let api: IsolatorApi | undefined
+  const startApi = (inherit?: InheritedProxy['takeServer']) => startIsolatorApi(options, registry, daemon, inherit)
+  const leaving = createLeaving({ daemon, statsd, registry, startApi })
 
   try {
-    await registry.recover()
-    api = await startIsolatorApi(options, registry, daemon)
+    await registry.recover(inherited?.containers)
+    await leaving.openApi(inherited?.takeServer)
+    inherited?.closeRest()
     if (poller) followAgent(poller, registry, daemon, options.agentPollPeriod * 1000)
     await runPipeline(
       {
-        from: [statsd, ...(poller ? [pollingSource(poller)] : [])],
-        to: [createCollectorDelivery(options, daemon, ledger)],
+        from: [
+          statsd,
+          ...(poller ? [pollingSource(poller)] : []),
+          ...(inherited ? [createPredecessorSource(inherited, telemetryOf(daemon, ledger))] : []),
+        ],
+        to: [createCollectorDelivery(options, daemon, ledger, leaving)],
         ledger,
       },
       {
         ...daemon,
+        signal: AbortSignal.any([daemon.signal, leaving.signal]),
         onStarted() {
           readiness.ready('listening')
-          onRunning({ isolatorAddress: api?.address, register: registry.register, unregister: registry.unregister })
+          const { register, unregister } = registry
+          onRunning({ isolatorAddress: leaving.apiAddress(), register, unregister, handOver: leaving.handOver })
         },
       },
     )
+    await leaving.end()
   } finally {
-    await api?.close()
+    await leaving.closeApi()
     await registry.close()
     await statsdOutput?.close()
   }
@@ -150,15 +178,21 @@ function createStatsdOutputOf(options: ProxyOptions, daemon: Daemon, registry: (
   })
 }
 
-function createCollectorDelivery(options: ProxyOptions, { log, counters, clock }: Daemon, ledger: Ledger): Delivery {
+function createCollectorDelivery(
+  options: ProxyOptions,
+  { log, counters, clock }: Daemon,
+  ledger: Ledger,
+  leaving: Leaving,
+): Delivery {
   const { outputCollectorEnabled, outputCollectorIp: host, outputCollectorPort: port } = options
   // With StatsD as the only output, its rows are sent on from the packet; the datapoints need not go anywhere.
   const sink = outputCollectorEnabled ? createCollectorTcp({ host, port, log, counters }) : createDiscardSink()
   return createDelivery({
-    sink,
+    sink: createPartingSink(sink, leaving.giveLists),
     ledger,
     log,
-    clock,
+    // Whoever takes over takes what waits too: then nobody has to wait any more.
+    clock: hurriedBy(leaving.signal, clock),
     backoff: createBackoff({ firstMs: 1000, maxMs: 60_000 }),
     queue: {
       limitBytes: options.outputCollectorBufferKbytes * 1024,
@@ -170,9 +204,11 @@ function createCollectorDelivery(options: ProxyOptions, { log, counters, clock }
   })
 }
 
-function identitiesOf(poller: AgentPoller): Identities {
+/** @param told whom the process before this one knew: the agent may be away */
+function identitiesOf(poller: AgentPoller, told: InheritedProxy['containers'] = []): Identities {
+  const known = new Map(told.flatMap(({ identity }) => (identity ? [[identity.containerId, identity] as const] : [])))
   return {
-    identify: (containerId) => poller.state().containers.get(containerId),
+    identify: (containerId) => poller.state().containers.get(containerId) ?? known.get(containerId),
     onIdentities: (callback) => poller.onState(callback),
     refresh: () => poller.refresh(),
   }
@@ -197,6 +233,7 @@ async function startIsolatorApi(
   { isolatorListen, isolatorSocketMode }: ProxyOptions,
   registry: Registry,
   { log, counters }: Daemon,
+  inherit: InheritedProxy['takeServer'] | undefined,
 ): Promise<IsolatorApi | undefined> {
   if (isolatorListen === 'off') return undefined
   const api = await createIsolatorApi({
@@ -205,6 +242,8 @@ async function startIsolatorApi(
     log,
     counters,
     socketMode: isolatorSocketMode,
+    replaceLive: inherit !== undefined,
+    inherit,
   })
   log.info({ address: formatAddress(api.address) }, 'the isolator module can announce containers here')
   return api

@@ -43,8 +43,7 @@ const endpointOptions = group('StatsD endpoints', {
   }),
   takeover: flag({
     default: false,
-    notYet: true,
-    help: 'Take the sockets over from the running proxy, which then ends.',
+    help: 'Take the sockets over from the proxy that is running with the same --state-path-dir, which then ends.',
   }),
 })
 

@@ -32,6 +32,21 @@ export const systemClock: Clock = {
   sleep: (delayMs, signal) => sleepOn(systemClock, delayMs, signal),
 }
 
+/** The same clock, whose sleeps end when `signal` is aborted. */
+export function hurriedBy(signal: AbortSignal, clock: Clock): Clock {
+  return {
+    ...clock,
+    async sleep(delayMs, ownSignal) {
+      const hurry = new AbortController()
+      const wake = () => hurry.abort()
+      const signals = ownSignal ? [signal, ownSignal] : [signal]
+      for (const each of signals) each.addEventListener('abort', wake, { once: true })
+      if (!signals.some(({ aborted }) => aborted)) await clock.sleep(delayMs, hurry.signal)
+      for (const each of signals) each.removeEventListener('abort', wake)
+    },
+  }
+}
+
 /** `Clock.sleep` in terms of `Clock.after`, for every clock to use. */
 export function sleepOn(clock: Pick<Clock, 'after'>, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
