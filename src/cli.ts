@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Writable } from 'node:stream'
+import { isatty } from 'node:tty'
 import type { CommandContext, Program } from './commands/command.js'
 import { type Invocation, readCommandLine } from './commands/command-line.js'
 import { ExitCode, StatsError, systemCodeOf } from './platform/errors.js'
@@ -96,7 +97,10 @@ function channelToPredecessor(): ParentChannel | undefined {
   }
 }
 
-type Surroundings = Pick<CommandContext, 'stdout' | 'stderr' | `std${'out' | 'err'}${'IsTerminal' | 'Colour'}`>
+type Surroundings = Pick<
+  CommandContext,
+  'stdout' | 'stderr' | `std${'in' | 'out' | 'err'}IsTerminal` | `std${'out' | 'err'}Colour`
+>
 
 function surroundings(): Surroundings {
   const colourWanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
@@ -105,6 +109,8 @@ function surroundings(): Surroundings {
   return {
     stdout,
     stderr,
+    // Asking stdin itself would begin to read it, and it may be somebody else's.
+    stdinIsTerminal: isatty(0),
     stdoutIsTerminal,
     stderrIsTerminal,
     stdoutColour: stdoutIsTerminal && colourWanted,

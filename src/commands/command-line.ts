@@ -1,4 +1,5 @@
 import yargs, { type Argv } from 'yargs'
+import type { OptionRows } from '../options/option.js'
 import { renderOptions } from '../options/render.js'
 import type { FlagValue } from '../options/sources.js'
 import { didYouMean } from '../options/suggest.js'
@@ -136,6 +137,12 @@ function joined(path: string, word: string): string {
   return path === '' ? word : `${path} ${word}`
 }
 
+/** Not those of a command whose words go on behind this one's. */
+function ofThisCommand(options: OptionRows) {
+  const rendered = Object.entries(renderOptions(options))
+  return Object.fromEntries(rendered.map(([name, option]) => [name, { ...option, global: false }]))
+}
+
 function describeCommand(builder: Argv, command: CommandText): Argv {
   const { name, summary, description, examples, options } = command
   const intro = [`$0 ${name} [options]`, summary, ...(description === undefined ? [] : [description])]
@@ -143,7 +150,7 @@ function describeCommand(builder: Argv, command: CommandText): Argv {
     // Forgets the group's usage where a group's usual command is described.
     .usage(null as unknown as string)
     .usage(intro.join('\n\n'))
-    .options(renderOptions(options))
+    .options(ofThisCommand(options))
     .group(['help', 'version'], 'Common:')
     .epilogue(`${waysText(command)}\n\n${exitCodesText(command)}`)
   for (const { line, does } of examples) described.example(`$0 ${line}`, does)

@@ -14,6 +14,7 @@ export interface CommandContext {
   readonly stdout: Writable
   /** Talk. */
   readonly stderr: Writable
+  readonly stdinIsTerminal: boolean
   readonly stdoutIsTerminal: boolean
   readonly stderrIsTerminal: boolean
   /** Whether colour is wanted there: a terminal, and no NO_COLOR. */
@@ -62,7 +63,7 @@ export interface CommandText<Rows extends OptionRows = OptionRows> {
   readonly examples: readonly Example[]
   readonly options: Rows
   /** What an exit code means here, where that is more than `--help` says of every command. */
-  readonly exitCodes?: Readonly<Record<number, string>>
+  readonly exitCodes?: Readonly<Record<string, string>>
 }
 
 /** A command as it is declared. `load` brings in its parts, so that `--help` does not have to. */

@@ -3,7 +3,12 @@ import { checkConsume, consumeOptions } from '../options/consume.js'
 import { checkEmitStatsd, emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
 import { kafkaOverridePrefix } from '../options/kafka.js'
 import { checkLocalStack, localStackOptions } from '../options/local-stack.js'
-import { checkStatsdProxy, statsdProxyOptions } from '../options/statsd-proxy.js'
+import {
+  checkStatsdProxy,
+  checkStatsdProxyExec,
+  statsdProxyExecOptions,
+  statsdProxyOptions,
+} from '../options/statsd-proxy.js'
 import { configShowCommand, validateCommand } from './about.js'
 import { type AnyCommand, defineCommand, type WorkingCommand } from './command.js'
 import {
@@ -12,6 +17,7 @@ import {
   emitAvroPeers,
   emitStatsdPeers,
   localStackPeers,
+  statsdProxyExecPeers,
   statsdProxyPeers,
 } from './peers.js'
 
@@ -35,6 +41,29 @@ export const workingCommands: readonly WorkingCommand[] = [
     check: checkStatsdProxy,
     peers: statsdProxyPeers,
     load: () => import('./statsd-proxy.js'),
+  }),
+  defineCommand({
+    name: 'statsd-proxy exec',
+    summary: 'Runs a command with a StatsD endpoint of its own, for people without Mesos.',
+    description:
+      'The command finds the endpoint in STATSD_UDP_HOST and STATSD_UDP_PORT. It gets the signals that this process gets, ' +
+      'and its exit code is returned; the endpoint is read out and closed when it ends.',
+    examples: [
+      { line: 'statsd-proxy exec -- ./app --port 80', does: 'Metrics of ./app to the collector on this machine' },
+      {
+        line: 'statsd-proxy exec --container-id web-1 --framework-id shop -- ./app',
+        does: 'With tags that say more',
+      },
+    ],
+    exitCodes: {
+      126: 'the command could not be run',
+      127: 'there is no such command',
+      '128+n': 'the command was ended by signal n',
+    },
+    options: statsdProxyExecOptions,
+    check: checkStatsdProxyExec,
+    peers: statsdProxyExecPeers,
+    load: () => import('./statsd-proxy-exec.js'),
   }),
   defineCommand({
     name: 'collector',

@@ -46,12 +46,25 @@ type AgentFields = Pick<
   Parsed<typeof collectorOptions>,
   'agentPolling' | 'agentUrl' | 'agentIpCommand' | 'agentPort' | 'agentTestStateFile' | 'authCredential'
 >
+type ProxyOutputFields = Pick<
+  Parsed<typeof statsdProxyOptions>,
+  | 'outputCollectorEnabled'
+  | 'outputCollectorIp'
+  | 'outputCollectorPort'
+  | 'outputStatsdEnabled'
+  | 'outputStatsdHost'
+  | 'outputStatsdPort'
+>
 type SinkFields = Pick<
   Parsed<typeof consumeOptions>,
   'sink' | 'outputHost' | 'outputPort' | 'graphiteProtocol' | 'kafkaBrokers'
 >
 
 export function statsdProxyPeers(options: Parsed<typeof statsdProxyOptions>): readonly Peer[] {
+  return [...statsdProxyExecPeers(options), ...agentPeers(options)]
+}
+
+export function statsdProxyExecPeers(options: ProxyOutputFields): readonly Peer[] {
   const { outputCollectorIp, outputCollectorPort, outputStatsdHost, outputStatsdPort } = options
   return [
     ...(options.outputCollectorEnabled
@@ -60,7 +73,6 @@ export function statsdProxyPeers(options: Parsed<typeof statsdProxyOptions>): re
     ...(options.outputStatsdEnabled
       ? [udp('StatsD server', 'output-statsd-host', outputStatsdHost, outputStatsdPort)]
       : []),
-    ...agentPeers(options),
   ]
 }
 

@@ -139,6 +139,47 @@ export const statsdProxyOptions = {
   ...daemonOptions,
 }
 
+const containerOptions = group('Container', {
+  'container-id': text({
+    placeholder: 'ID',
+    defaultText: 'a new one each time',
+    help: 'Names the command in the tag container_id.',
+  }),
+  'executor-id': text({ placeholder: 'ID', defaultText: "the command's name", help: 'The tag executor_id.' }),
+  'framework-id': text({ default: 'exec', placeholder: 'ID', help: 'The tag framework_id, and the topic.' }),
+})
+
+const {
+  'listen-interface': listenInterface,
+  'listen-host': listenHost,
+  'receive-buffer-kbytes': receiveBufferKbytes,
+} = endpointOptions
+
+/** For one command in place of containers: no agent tells who it is, and its endpoint ends with it. */
+export const statsdProxyExecOptions = {
+  ...containerOptions,
+  'listen-interface': listenInterface,
+  'listen-host': listenHost,
+  ...group('StatsD endpoints', {
+    'listen-port': port({ defaultText: 'any free one', help: 'The UDP port of the endpoint.' }),
+  }),
+  'receive-buffer-kbytes': receiveBufferKbytes,
+  ...limitOptions,
+  ...readingOptions,
+  ...collectorOutputOptions,
+  ...statsdOutputOptions,
+  ...daemonOptions,
+  // The command's stderr is the user's: only what is wrong is told besides.
+  'log-level': { ...daemonOptions['log-level'], default: 'warn' },
+}
+
+export function checkStatsdProxyExec(
+  options: Parsed<typeof statsdProxyExecOptions>,
+  isGiven: (name: string) => boolean,
+): readonly Complaint[] {
+  return [...checkHost(isGiven), ...checkOutputs(options), ...checkDaemon(options)]
+}
+
 type Options = Parsed<typeof statsdProxyOptions>
 
 export function checkStatsdProxy(options: Options, isGiven: (name: string) => boolean): readonly Complaint[] {
@@ -165,7 +206,10 @@ function checkHost(isGiven: (name: string) => boolean): readonly Complaint[] {
   return [{ options: names, text: '--listen-interface and --listen-host exclude each other: give one of them.' }]
 }
 
-function checkOutputs({ outputCollectorEnabled, outputStatsdEnabled }: Options): readonly Complaint[] {
+function checkOutputs({
+  outputCollectorEnabled,
+  outputStatsdEnabled,
+}: Pick<Options, 'outputCollectorEnabled' | 'outputStatsdEnabled'>): readonly Complaint[] {
   if (outputCollectorEnabled || outputStatsdEnabled) return []
   return [
     {
