@@ -2,6 +2,7 @@ import type { daemonOptions } from '../options/common.js'
 import { effectiveForLog } from '../options/effective.js'
 import type { Parsed } from '../options/option.js'
 import { type Clock, systemClock } from '../platform/clock.js'
+import { messageOf, systemCodeOf } from '../platform/errors.js'
 import { formatAddress } from '../platform/hosts.js'
 import { type AdminServer, startAdmin } from '../telemetry/admin.js'
 import { Counters } from '../telemetry/counters.js'
@@ -31,6 +32,7 @@ export interface Daemon {
 type LogOptions = Pick<Parsed<typeof daemonOptions>, 'logLevel' | 'logFormat'>
 
 const LEDGER_PERIOD_MS = 60_000
+const ADMIN_RETRY_MS = 50
 
 /**
  * Runs `work` with log, counters, ledgers and the admin server; at the end every hop's ledger is logged, also when
@@ -48,7 +50,11 @@ export async function runDaemon(
   const readiness = new Readiness()
   const ledgers: Ledger[] = []
   log.info({ version: context.version, options: effectiveForLog(context.effective) }, 'starting')
-  const admin = await openAdmin(options, { counters, ledgers, readiness }, log)
+  const ending = new AbortController()
+  const opening = openAdmin(options, { counters, ledgers, readiness }, log, context.predecessor && ending.signal)
+  opening.catch((cause) => log.error({ cause: messageOf(cause) }, 'the admin server could not be opened'))
+  // The process before this one serves the address until it has ended; the work does not wait for that.
+  const admin = context.predecessor ? undefined : await opening
   const stopReport = reportLedgers({ log, ledgers, clock: systemClock, periodMs: LEDGER_PERIOD_MS })
   const daemon: Daemon = {
     log,
@@ -69,9 +75,14 @@ export async function runDaemon(
     await work(daemon, ledgers)
   } finally {
     stopReport()
-    if (format === 'pretty') context.stderr.write(renderLedgers(ledgers.map((ledger) => ledger.snapshot())))
+    ending.abort()
+    const isTold = options.logLevel === 'debug' || options.logLevel === 'info'
+    if (format === 'pretty' && isTold) context.stderr.write(renderLedgers(ledgers.map((ledger) => ledger.snapshot())))
     else logLedgers(log, ledgers, 'ledger at exit')
-    await admin?.close()
+    await opening.then(
+      (opened) => opened?.close(),
+      () => {},
+    )
   }
 }
 
@@ -95,11 +106,27 @@ async function openAdmin(
   { adminListen, adminToken }: Parsed<typeof daemonOptions>,
   shown: { counters: Counters; ledgers: readonly Ledger[]; readiness: Readiness },
   log: Log,
+  patience: AbortSignal | undefined,
 ): Promise<AdminServer | undefined> {
   if (adminListen === undefined) return undefined
   const token = adminToken === undefined ? {} : { token: adminToken }
-  const admin = await startAdmin({ ...adminListen, ...token, ...shown })
+  const start = () => startAdmin({ ...adminListen, ...token, ...shown })
+  const admin = await (patience ? onceFree(start, patience) : start())
+  if (admin === undefined) return undefined
   const address = formatAddress(admin.address)
   log.info({ address: `http://${address}` }, 'serving /metrics, /health, /ready and /ledger')
   return admin
+}
+
+/** Tries until the address is free; undefined where `patience` ends before. */
+async function onceFree(start: () => Promise<AdminServer>, patience: AbortSignal): Promise<AdminServer | undefined> {
+  while (!patience.aborted) {
+    try {
+      return await start()
+    } catch (thrown) {
+      if (systemCodeOf((thrown as Error).cause) !== 'EADDRINUSE') throw thrown
+      await systemClock.sleep(ADMIN_RETRY_MS, patience)
+    }
+  }
+  return undefined
 }
