@@ -52,7 +52,9 @@ export async function runDaemon(
   log.info({ version: context.version, options: effectiveForLog(context.effective) }, 'starting')
   const ending = new AbortController()
   const opening = openAdmin(options, { counters, ledgers, readiness }, log, context.predecessor && ending.signal)
-  opening.catch((cause) => log.error({ cause: messageOf(cause) }, 'the admin server could not be opened'))
+  if (context.predecessor) {
+    opening.catch((cause) => log.error({ cause: messageOf(cause) }, 'the admin server could not be opened'))
+  }
   // The process before this one serves the address until it has ended; the work does not wait for that.
   const admin = context.predecessor ? undefined : await opening
   const stopReport = reportLedgers({ log, ledgers, clock: systemClock, periodMs: LEDGER_PERIOD_MS })
