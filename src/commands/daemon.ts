@@ -4,10 +4,12 @@ import type { Parsed } from '../options/option.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { messageOf, systemCodeOf } from '../platform/errors.js'
 import { formatAddress } from '../platform/hosts.js'
-import { type AdminServer, startAdmin } from '../telemetry/admin.js'
+import { type AdminOptions, type AdminServer, startAdmin } from '../telemetry/admin.js'
 import { Counters } from '../telemetry/counters.js'
 import { Ledger } from '../telemetry/ledger.js'
 import { createLog, type Log } from '../telemetry/log.js'
+import { profileRoutes } from '../telemetry/profile-routes.js'
+import { createProfiler } from '../telemetry/profiler.js'
 import { Readiness } from '../telemetry/readiness.js'
 import { logLedgers, renderLedgers, reportLedgers } from '../telemetry/report.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
@@ -40,7 +42,7 @@ const ADMIN_RETRY_MS = 50
  */
 export async function runDaemon(
   role: string,
-  options: Parsed<typeof daemonOptions>,
+  options: Parsed<typeof daemonOptions> & { readonly httpProfile?: boolean },
   context: CommandContext,
   work: (daemon: Daemon, ledgers: readonly Ledger[]) => Promise<void>,
 ): Promise<void> {
@@ -50,8 +52,15 @@ export async function runDaemon(
   const readiness = new Readiness()
   const ledgers: Ledger[] = []
   log.info({ version: context.version, options: effectiveForLog(context.effective) }, 'starting')
+  const profiler = options.httpProfile ? await createProfiler() : undefined
+  const routes = profiler && profileRoutes(profiler)
   const ending = new AbortController()
-  const opening = openAdmin(options, { counters, ledgers, readiness }, log, context.predecessor && ending.signal)
+  const opening = openAdmin(
+    options,
+    { counters, ledgers, readiness, ...(routes && { routes }) },
+    log,
+    context.predecessor && ending.signal,
+  )
   if (context.predecessor) {
     opening.catch((cause) => log.error({ cause: messageOf(cause) }, 'the admin server could not be opened'))
   }
@@ -85,6 +94,7 @@ export async function runDaemon(
       (opened) => opened?.close(),
       () => {},
     )
+    profiler?.close()
   }
 }
 
@@ -106,7 +116,7 @@ export function telemetryOf({ log, counters }: Daemon, ledger: Ledger): Telemetr
 
 async function openAdmin(
   { adminListen, adminToken }: Parsed<typeof daemonOptions>,
-  shown: { counters: Counters; ledgers: readonly Ledger[]; readiness: Readiness },
+  shown: Pick<AdminOptions, 'counters' | 'ledgers' | 'readiness' | 'routes'>,
   log: Log,
   patience: AbortSignal | undefined,
 ): Promise<AdminServer | undefined> {
@@ -116,7 +126,8 @@ async function openAdmin(
   const admin = await (patience ? onceFree(start, patience) : start())
   if (admin === undefined) return undefined
   const address = formatAddress(admin.address)
-  log.info({ address: `http://${address}` }, 'serving /metrics, /health, /ready and /ledger')
+  const paths = ['/metrics', '/health', '/ready', '/ledger', ...Object.keys(shown.routes ?? {})]
+  log.info({ address: `http://${address}` }, `serving ${paths.join(', ')}`)
   return admin
 }
 

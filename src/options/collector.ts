@@ -1,3 +1,4 @@
+import { formatAddress, isLoopback } from '../platform/hosts.js'
 import { agentMetricsOptions, agentOptions } from './agent.js'
 import { busRetentionOptions, embeddedBusOptions } from './bus.js'
 import { checkDaemon, daemonOptions } from './common.js'
@@ -91,8 +92,7 @@ const ownMetricsOptions = group("The collector's own metrics", {
   'statsd-period': seconds({ default: 15, help: 'How often.' }),
   'http-profile': flag({
     default: false,
-    notYet: true,
-    help: 'CPU and heap profiles at --admin-listen, from loopback only.',
+    help: 'CPU and heap profiles at --admin-listen (/profile/cpu?seconds=10, /profile/heap), on loopback only.',
   }),
 })
 
@@ -112,11 +112,19 @@ export const collectorOptions = {
 type Options = Parsed<typeof collectorOptions>
 
 export function checkCollector(options: Options): readonly Complaint[] {
-  return [...checkKafkaClient(options), ...checkOwnMetrics(options), ...checkDaemon(options)]
+  return [...checkKafkaClient(options), ...checkOwnMetrics(options), ...checkProfile(options), ...checkDaemon(options)]
 }
 
 function checkOwnMetrics({ statsdUdpHost, statsdUdpPort }: Options): readonly Complaint[] {
   if ((statsdUdpHost === undefined) === (statsdUdpPort === undefined)) return []
   const missing = statsdUdpHost === undefined ? 'statsd-udp-host' : 'statsd-udp-port'
   return [{ options: ['statsd-udp-host', 'statsd-udp-port'], text: `--${missing} is missing: both or neither.` }]
+}
+
+// A profile shows names and texts of what runs here, and taking it costs time: nobody else's business, with no token either.
+function checkProfile({ httpProfile, adminListen }: Options): readonly Complaint[] {
+  if (!httpProfile || (adminListen !== undefined && isLoopback(adminListen.host))) return []
+  const wants = '--http-profile needs --admin-listen on a loopback address, such as 127.0.0.1:9100'
+  const got = adminListen === undefined ? '' : `, and ${formatAddress(adminListen)} is none`
+  return [{ options: ['http-profile', 'admin-listen'], text: `${wants}${got}.` }]
 }

@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { messageOf, StatsError } from '../platform/errors.js'
 import { isLoopback } from '../platform/hosts.js'
+import { type Answer, json, type Route, text } from './answer.js'
 import type { Counters } from './counters.js'
 import type { Ledger } from './ledger.js'
 import { createMetricsPage } from './prometheus.js'
@@ -16,6 +17,8 @@ export interface AdminOptions {
   readonly counters: Counters
   readonly ledgers: readonly Ledger[]
   readonly readiness: Readiness
+  /** More paths, such as those of --http-profile. */
+  readonly routes?: Readonly<Record<string, Route>>
 }
 
 export interface AdminServer {
@@ -23,25 +26,19 @@ export interface AdminServer {
   close(): Promise<void>
 }
 
-interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-}
-
 /**
  * Serves /metrics (Prometheus), /health (the process lives), /ready (parts and reasons) and /ledger (every hop's account) as
  * one small HTTP server.
  *
  * A request whose Host is neither the address that was bound nor a loopback name is refused, so that no web page can reach it
- * by a name of its own (DNS rebinding).
+ * by a name of its own (DNS rebinding); nor is one that a browser sends for a page of somebody else.
  *
  * @throws StatsError `DS_ADMIN_LISTEN` (exit 69) where the address cannot be bound
  */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const { host, port } = options
   const metrics = createMetricsPage(options)
-  const routes: Record<string, () => Answer | Promise<Answer>> = {
+  const routes: Record<string, Route> = {
     '/health': () => json(200, { status: 'ok' }),
     '/ready': () => json(options.readiness.snapshot().ready ? 200 : 503, options.readiness.snapshot()),
     '/ledger': () =>
@@ -50,9 +47,12 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
         options.ledgers.map((ledger) => ledger.snapshot()),
       ),
     '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.render() }),
+    ...options.routes,
   }
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, (request, response) => {
-    void answer(request, options, routes).then((reply) => send(response, request.method, reply))
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    void answer(request, options, routes, gone.signal).then((reply) => send(response, request.method, reply))
   })
   await listen(server, host, port)
   const bound = server.address() as { port: number }
@@ -62,9 +62,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 async function answer(
   request: IncomingMessage,
   { host, token, counters }: AdminOptions,
-  routes: Record<string, () => Answer | Promise<Answer>>,
+  routes: Record<string, Route>,
+  signal: AbortSignal,
 ): Promise<Answer> {
-  if (!isOwnHost(request.headers.host ?? '', host)) {
+  if (!isOwnHost(request.headers.host ?? '', host) || isForeignPage(request)) {
     counters.add('admin.requests_refused')
     return text(403, 'The Host header must name the address that --admin-listen gives.')
   }
@@ -73,10 +74,11 @@ async function answer(
     return text(401, 'Expected `Authorization: Bearer <token>` with the token of --admin-token-file.')
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Only GET is answered here.')
-  const route = routes[(request.url ?? '').split('?')[0] ?? '']
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined
   if (route === undefined) return text(404, `Nothing here. There is ${Object.keys(routes).join(', ')}.`)
   try {
-    return await route()
+    return await route(new URLSearchParams(query), signal)
   } catch (cause) {
     return text(500, messageOf(cause))
   }
@@ -87,25 +89,24 @@ function isOwnHost(header: string, boundHost: string): boolean {
   return name === boundHost || isLoopback(name)
 }
 
+// Browsers say so by themselves, and a page cannot take it away.
+function isForeignPage({ headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site']
+  return site !== undefined && site !== 'none' && site !== 'same-origin'
+}
+
 function hasToken(request: IncomingMessage, token: string): boolean {
   const given = Buffer.from(request.headers.authorization ?? '')
   const expected = Buffer.from(`Bearer ${token}`)
   return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
-function json(status: number, value: unknown): Answer {
-  return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` }
-}
-
-function text(status: number, body: string): Answer {
-  return { status, type: 'text/plain; charset=utf-8', body: `${body}\n` }
-}
-
-function send(response: ServerResponse, method: string | undefined, { status, type, body }: Answer): void {
+function send(response: ServerResponse, method: string | undefined, { status, type, body, fileName }: Answer): void {
   const headers = {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'x-content-type-options': 'nosniff',
+    ...(fileName !== undefined && { 'content-disposition': `attachment; filename="${fileName}"` }),
   }
   response.writeHead(status, headers).end(method === 'HEAD' ? undefined : body)
 }

@@ -1,3 +1,4 @@
+import { auditOptions } from '../../src/options/audit.js'
 import { checkCollector, collectorOptions } from '../../src/options/collector.js'
 import { checkConsume, consumeOptions } from '../../src/options/consume.js'
 import { effectiveForLog } from '../../src/options/effective.js'
@@ -14,6 +15,7 @@ const requests = {
   'emit statsd': { name: 'emit statsd', rows: emitStatsdOptions },
   'emit avro': { name: 'emit avro', rows: emitAvroOptions },
   'local-stack': { name: 'local-stack', rows: localStackOptions, check: checkLocalStack },
+  audit: { name: 'audit', rows: auditOptions },
 }
 type Name = keyof typeof requests
 
@@ -32,7 +34,7 @@ describe.each(everyRows)('the rows of %s', (_name, rows) => {
   })
 
   test('have defaults that are right by their own rules', async () => {
-    const variables = { STATSD_UDP_HOST: '127.0.0.1', STATSD_UDP_PORT: '8125' }
+    const variables = { STATSD_UDP_HOST: '127.0.0.1', STATSD_UDP_PORT: '8125', ADMIN: '127.0.0.1:9100' }
     const { effective } = await resolveOptions({ name: 'x', rows }, from(variables))
     const faulty = await resolveOptions({ name: 'x', rows }, from({ ...variables, ...defaultsAsVariables(rows) }))
     expect(faulty.effective.map(({ name, value }) => [name, value])).toEqual(
@@ -73,6 +75,14 @@ test.each<[rule: string, command: Name, variables: Record<string, string>, mista
   ['admin on loopback', 'statsd-proxy', { ADMIN_LISTEN: '127.0.0.1:0' }, undefined],
   ['admin for others needs a token', 'collector', { ADMIN_LISTEN: '0.0.0.0:9000' }, 'give --admin-token-file'],
   ['admin for others with a token', 'collector', { ADMIN_LISTEN: '0.0.0.0:9000', ADMIN_TOKEN: 'x' }, undefined],
+  ['profiles need the admin server', 'collector', { HTTP_PROFILE: 'true' }, 'needs --admin-listen on a loopback'],
+  [
+    'profiles are for loopback only, with a token too',
+    'collector',
+    { HTTP_PROFILE: 'true', ADMIN_LISTEN: '0.0.0.0:9100', ADMIN_TOKEN: 'x' },
+    '0.0.0.0:9100 is none',
+  ],
+  ['profiles on loopback', 'collector', { HTTP_PROFILE: 'true', ADMIN_LISTEN: '[::1]:9100' }, undefined],
   ['own metrics need host and port', 'collector', { STATSD_UDP_HOST: 'h' }, '--statsd-udp-port is missing'],
   ['influx needs a host', 'consume', { SINK: 'influx', OUTPUT_DATABASE: 'd' }, 'needs --output-host (OUTPUT_HOST)'],
   ['influx needs a database', 'consume', { SINK: 'influx', OUTPUT_HOST: 'h' }, 'needs --output-database'],

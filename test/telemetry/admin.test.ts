@@ -80,8 +80,18 @@ describe('startAdmin', () => {
 
   test.each([
     ['a foreign Host is refused, so that no web page reaches it', '/metrics', { host: 'evil.example:80' }, 'GET', 403],
+    ['so is one from a page of somebody else', '/metrics', { 'sec-fetch-site': 'cross-site' }, 'GET', 403],
+    [
+      "but not one that a person typed into a browser's address line",
+      '/health',
+      { 'sec-fetch-site': 'none' },
+      'GET',
+      200,
+    ],
     ['localhost is a name of its own', '/health', { host: 'localhost:1' }, 'GET', 200],
     ['an unknown path', '/secret', {}, 'GET', 404],
+    ['a path that any object has', '/toString', {}, 'GET', 404],
+    ['a query changes nothing', '/health?x=1', {}, 'GET', 200],
     ['a request that would change something', '/health', {}, 'POST', 405],
   ])('%s', async (_rule, path, headers, method, status) => {
     const { get } = await start()
