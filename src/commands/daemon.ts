@@ -26,7 +26,7 @@ export interface Daemon {
   readonly shutdownTimeoutMs: number
   readonly version: string
   /** Opens the account of a hop; it is shown everywhere that ledgers are. */
-  openLedger(hop: string): Ledger
+  openLedger(hop: string, group?: string): Ledger
   /** Where /metrics and the others are served; undefined where they are not. */
   readonly admin: AdminServer | undefined
 }
@@ -76,8 +76,8 @@ export async function runDaemon(
     shutdownTimeoutMs: options.shutdownTimeoutMs,
     version: context.version,
     admin,
-    openLedger(hop) {
-      const ledger = new Ledger(hop)
+    openLedger(hop, group) {
+      const ledger = new Ledger(hop, group)
       ledgers.push(ledger)
       return ledger
     },

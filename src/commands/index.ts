@@ -1,3 +1,4 @@
+import { auditOptions } from '../options/audit.js'
 import { checkCollector, collectorOptions } from '../options/collector.js'
 import { checkConsume, consumeOptions } from '../options/consume.js'
 import { checkEmitStatsd, emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
@@ -12,6 +13,7 @@ import {
 import { configShowCommand, validateCommand } from './about.js'
 import { type AnyCommand, defineCommand, type WorkingCommand } from './command.js'
 import {
+  auditPeers,
   collectorPeers,
   consumePeers,
   emitAvroPeers,
@@ -138,6 +140,35 @@ export const workingCommands: readonly WorkingCommand[] = [
     check: checkLocalStack,
     peers: localStackPeers,
     load: () => import('./local-stack.js'),
+  }),
+  defineCommand({
+    name: 'audit',
+    summary: 'Adds up the ledgers of running daemons: what came in must have gone on, been dropped, or be held.',
+    description:
+      'Each daemon is asked by its --admin-listen, twice or more: what one hop had forwarded at the first reading the ' +
+      'next must have received at the last, so that data on its way is not taken for lost. A hop also receives from ' +
+      'senders that are not asked here, and again what was sent again; so what is found missing is missing, and nothing ' +
+      'found does not prove that nothing was lost. Several proxies, several collectors, and the consumers of one group are ' +
+      'added up: name all of them.',
+    examples: [
+      {
+        line: 'audit --admin 127.0.0.1:9101,127.0.0.1:9102,127.0.0.1:9103',
+        does: 'A proxy, its collector and a consumer',
+      },
+      { line: 'audit --admin 127.0.0.1:9102 --wait 0 --json', does: 'One daemon by itself, for a script' },
+      {
+        line: 'audit --admin node-1:9101 --admin node-1:9102 --admin-token-file /etc/dcos-stats/admin-token',
+        does: 'Of another machine',
+      },
+    ],
+    exitCodes: {
+      0: 'nothing is missing',
+      1: 'datapoints are missing without a reason',
+      69: 'a daemon does not answer',
+    },
+    options: auditOptions,
+    peers: auditPeers,
+    load: () => import('./audit.js'),
   }),
 ]
 

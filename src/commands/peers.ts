@@ -1,3 +1,4 @@
+import type { auditOptions } from '../options/audit.js'
 import type { collectorOptions } from '../options/collector.js'
 import type { consumeOptions } from '../options/consume.js'
 import type { emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
@@ -113,6 +114,10 @@ export function localStackPeers(options: Parsed<typeof localStackOptions>): read
     ...kafkaBrokers.map(broker),
     ...sinkPeers(options),
   ]
+}
+
+export function auditPeers({ admin }: Parsed<typeof auditOptions>): readonly Peer[] {
+  return admin.map(({ host, port }) => tcp('daemon', 'admin', host, port))
 }
 
 function agentPeers(options: AgentFields): readonly Peer[] {

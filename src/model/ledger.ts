@@ -19,6 +19,8 @@ export type DropReason = (typeof dropReasons)[number]
 /** A hop's account at one moment, in datapoints: received = forwarded + all of dropped + held. */
 export interface LedgerSnapshot {
   readonly hop: string
+  /** Of a consumer: consumers of one group share what there is, each group gets all of it. */
+  readonly group?: string
   readonly received: number
   readonly forwarded: number
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>

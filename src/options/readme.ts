@@ -1,3 +1,4 @@
+import { auditOptions } from './audit.js'
 import { collectorOptions } from './collector.js'
 import { consumeOptions } from './consume.js'
 import { emitAvroOptions, emitStatsdOptions } from './emit.js'
@@ -14,6 +15,7 @@ const tables: Readonly<Record<string, () => string>> = {
   'emit-statsd': () => renderMarkdown(emitStatsdOptions),
   'emit-avro': () => renderMarkdown(emitAvroOptions),
   'local-stack': () => renderMarkdown(localStackOptions),
+  audit: () => renderMarkdown(auditOptions),
   'kafka-override': () => renderVariables(consumeOptions, kafkaOverridePrefix),
 }
 

@@ -6,14 +6,17 @@ import type { DropReason, LedgerSnapshot } from '../model/ledger.js'
  */
 export class Ledger {
   readonly hop: string
+  readonly group: string | undefined
   /** Plain numbers, because the hot path adds to them per packet. */
   received = 0
   forwarded = 0
   readonly #dropped = new Map<DropReason, number>()
   readonly #holders = new Set<() => number>()
 
-  constructor(hop: string) {
+  /** @param group of a consumer, its group of readers */
+  constructor(hop: string, group?: string) {
     this.hop = hop
+    this.group = group
   }
 
   drop(reason: DropReason, datapoints: number): void {
@@ -32,6 +35,7 @@ export class Ledger {
     for (const heldDatapoints of this.#holders) held += heldDatapoints()
     return {
       hop: this.hop,
+      ...(this.group !== undefined && { group: this.group }),
       received: this.received,
       forwarded: this.forwarded,
       dropped: Object.fromEntries(this.#dropped),

@@ -1,5 +1,6 @@
 import { imbalance, type LedgerSnapshot } from '../model/ledger.js'
 import type { Clock } from '../platform/clock.js'
+import { renderColumns } from './columns.js'
 import type { Ledger } from './ledger.js'
 import type { Log } from './log.js'
 
@@ -30,15 +31,22 @@ export function reportLedgers(options: {
 
 /** The ledgers as a table for a terminal: a row a hop, and the word `balanced` or what is missing. */
 export function renderLedgers(snapshots: readonly LedgerSnapshot[]): string {
-  const rows = snapshots.map((snapshot) => {
-    const dropped = Object.entries(snapshot.dropped).map(([reason, count]) => `${count} ${reason}`)
-    const missing = imbalance(snapshot)
-    const { hop, received, forwarded, held } = snapshot
-    const verdict = missing === 0 ? 'balanced' : `${missing} MISSING`
-    return [hop, String(received), String(forwarded), dropped.join(', ') || '0', String(held), verdict]
-  })
-  const table = [['hop', 'received', 'forwarded', 'dropped', 'held', ''], ...rows]
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
-  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return `${table.map((row) => line(row).trimEnd()).join('\n')}\n`
+  return renderColumns([ledgerHead, ...snapshots.map(ledgerCells)])
+}
+
+/** What stands above the cells of a ledger. */
+export const ledgerHead: readonly string[] = ['hop', 'received', 'forwarded', 'dropped', 'held', '']
+
+/** A hop's account as cells of a table. */
+export function ledgerCells(snapshot: LedgerSnapshot): readonly string[] {
+  const dropped = Object.entries(snapshot.dropped).map(([reason, count]) => `${count} ${reason}`)
+  const { hop, received, forwarded, held } = snapshot
+  const verdict = verdictOn(imbalance(snapshot))
+  return [hop, String(received), String(forwarded), dropped.join(', ') || '0', String(held), verdict]
+}
+
+/** @param missing datapoints that are missing; negative: too many */
+export function verdictOn(missing: number): string {
+  if (missing === 0) return 'balanced'
+  return missing > 0 ? `${missing} MISSING` : `${-missing} TOO MANY`
 }

@@ -1,5 +1,6 @@
 import { workingCommands } from '../../src/commands/index.js'
 import { configShowOptions, validateOptions } from '../../src/options/about.js'
+import type { OptionRows } from '../../src/options/option.js'
 
 const nothing = { flags: new Map(), strays: [], home: '/home/me', readFile: () => '' }
 
@@ -70,6 +71,7 @@ test.each<[rule: string, command: string, variables: Record<string, string>, pee
     ['udp h:8125 --statsd-udp-host'],
   ],
   ['the Avro emitter by TCP', 'emit avro', { ENDPOINT: 'c:8124' }, ['tcp c:8124 --endpoint']],
+  ['an audit asks daemons', 'audit', { ADMIN: 'a:1,[::1]:2' }, ['tcp a:1 --admin', 'tcp [::1]:2 --admin']],
   ['local-stack is alone', 'local-stack', {}, []],
   [
     'unless it has a real agent or Kafka',
@@ -84,11 +86,16 @@ test.each<[rule: string, command: string, variables: Record<string, string>, pee
 test.each([
   ['validate', validateOptions],
   ['config show', configShowOptions],
-])('no command has a flag that %s takes for itself', (_words, own) => {
-  const taken = workingCommands.flatMap(({ name, options }) =>
-    Object.keys(options).flatMap((option) => (option in own ? [`${name} --${option}`] : [])),
+])('a flag of %s means the same where a command has one of its name', (_words, own: OptionRows) => {
+  const clashes = workingCommands.flatMap(({ name, options }) =>
+    Object.entries(own)
+      .filter(([option, { kind, default: preset }]) => {
+        const other = options[option]
+        return other && (other.kind.type !== kind.type || other.default !== preset)
+      })
+      .map(([option]) => `${name} --${option}`),
   )
-  expect(taken).toEqual([])
+  expect(clashes).toEqual([])
 })
 
 test('every command says whom it talks to', () => {

@@ -78,5 +78,9 @@ describe('a page with markers', () => {
 test('the option tables of README.md are current (npm run docs)', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
   expect(readme).toContain('<!-- options:collector -->')
-  expect(renderReadme(readme)).toBe(readme)
+  const current = renderReadme(readme)
+  // Lines first: the difference of two long pages takes minutes to lay out.
+  const lines = new Set(readme.split('\n'))
+  expect(current.split('\n').filter((line) => !lines.has(line))).toEqual([])
+  expect(current === readme).toBe(true)
 })
