@@ -104,7 +104,7 @@ async function createBusDelivery(
     },
     through: [createAgentTags(state, { noAgentState })],
     admit: parts.admit,
-    onOpen: () => readiness.ready('bus'),
+    readiness: readiness.of('bus'),
     queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'queue_full' },
     mergeBytes: WRITE_BYTES,
     onBatch: (batch, trigger) => log.debug({ ...batch, trigger }, 'producing'),

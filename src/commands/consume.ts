@@ -87,7 +87,7 @@ async function createSinkDelivery(
     ...(limits && { batch: { limits } }),
     queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'rejected_by_sink' },
     pushSettles: 'when_written',
-    onOpen: () => readiness.ready(name),
+    readiness: readiness.of(name),
   })
 }
 

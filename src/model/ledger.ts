@@ -25,6 +25,8 @@ export interface LedgerSnapshot {
   readonly forwarded: number
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>
   readonly held: number
+  /** What the next hop may have twice: sent again because the first try had no answer. Not part of the balance; absent where it is 0. */
+  readonly repeated?: number
 }
 
 /** What is missing (positive) or too much (negative) in a hop's account; 0 where it is balanced. */

@@ -3,6 +3,7 @@ import { encodeContainerFile } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList, type Tag, tagValue } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
+import { EarlierTries } from './bus-earlier-tries.js'
 import { halveParcel, type Parcel, sliceLists } from './bus-parcels.js'
 import type { Drop, Sink, WriteResult } from './sink.js'
 
@@ -23,7 +24,8 @@ const defaultMaxMessageBytes = 900_000
  * several where that would be too large. What a bus refuses as too large is halved until it goes through; a datapoint that
  * is too large by itself is dropped.
  *
- * A write to several topics of which one fails is repeated as a whole: the others have their messages twice (at least once).
+ * Where one of a write's topics fails, only that one is published again when the write is repeated. Whether the bus has what it
+ * did not acknowledge, nobody knows (at least once): that is reported as `repeated`.
  */
 export function createBusSink(options: BusSinkOptions): Sink {
   const { bus } = options
@@ -42,6 +44,7 @@ class BusWriter {
   readonly #counters: Counters
   readonly #maxMessageBytes: number
   readonly #keys = new WeakMap<readonly Tag[], string>()
+  readonly #earlier = new EarlierTries()
 
   constructor({ bus, topicOf, counters, maxMessageBytes = defaultMaxMessageBytes }: BusSinkOptions) {
     this.#bus = bus
@@ -51,40 +54,56 @@ class BusWriter {
   }
 
   async write(lists: readonly MetricList[]): Promise<WriteResult> {
-    const drops: Drop[] = []
-    const topics = [...this.#parcelsByTopic(lists)]
+    const topics = [...this.#groupByTopic(lists)]
+    const repeated = this.#earlier.countUnanswered(topics)
+    const again = repeated > 0 && { repeated }
     // Settled, not raced: no publish may still be running when the batch comes again.
-    const publishes = await Promise.allSettled(topics.map(([topic, parcels]) => this.#publish(topic, parcels, drops)))
+    const publishes = await Promise.allSettled(topics.map(([topic, ofTopic]) => this.#publishTopic(topic, ofTopic)))
     const failures = publishes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
     const fatal = failures.find((cause) => cause instanceof StatsError && cause.exitCode !== undefined)
     if (fatal !== undefined) throw fatal
-    const [cause] = failures
-    if (cause !== undefined)
-      return { status: 'retry', cause: cause instanceof Error ? cause : new Error(messageOf(cause)) }
-    const lost = drops.reduce((sum, { datapoints }) => sum + datapoints, 0)
+    if (failures.length > 0) return { status: 'retry', cause: asError(failures[0]), ...again }
+    const dropped = this.#earlier.forget()
+    const lost = dropped.reduce((sum, { datapoints }) => sum + datapoints, 0)
     const datapoints = countDatapoints(lists) - lost
-    return drops.length === 0 ? { status: 'sent', datapoints } : { status: 'sent', datapoints, dropped: drops }
+    return { status: 'sent', datapoints, ...(dropped.length > 0 && { dropped }), ...again }
   }
 
-  #parcelsByTopic(lists: readonly MetricList[]): Map<string, Parcel[]> {
-    const topics = new Map<string, Map<string, MetricList[]>>()
+  /** Without those that the bus has already, from an earlier try of this write. */
+  #groupByTopic(lists: readonly MetricList[]): Map<string, MetricList[]> {
+    const topics = new Map<string, MetricList[]>()
     for (const list of lists) {
       if (list.datapoints.count === 0) continue
       const topic = this.#topicOf(list)
-      const keys = topics.get(topic) ?? new Map<string, MetricList[]>()
-      topics.set(topic, keys)
+      if (this.#earlier.wasPublished(topic, list)) continue
+      const ofTopic = topics.get(topic)
+      if (ofTopic === undefined) topics.set(topic, [list])
+      else ofTopic.push(list)
+    }
+    return topics
+  }
+
+  async #publishTopic(topic: string, lists: readonly MetricList[]): Promise<void> {
+    const drops: Drop[] = []
+    try {
+      await this.#publish(topic, this.#parcelsOf(lists), drops)
+    } catch (cause) {
+      if (!leftNothing(cause)) this.#earlier.addUnanswered(topic, lists)
+      throw cause
+    }
+    this.#earlier.addPublished(topic, lists, drops)
+  }
+
+  #parcelsOf(lists: readonly MetricList[]): Parcel[] {
+    const keys = new Map<string, MetricList[]>()
+    for (const list of lists) {
       const key = this.#keyOf(list.tags)
       const ofKey = keys.get(key)
       if (ofKey === undefined) keys.set(key, [list])
       else ofKey.push(list)
     }
-    return new Map(
-      [...topics].map(([topic, keys]) => [
-        topic,
-        [...keys].flatMap(([key, ofKey]) =>
-          sliceLists(ofKey, this.#maxMessageBytes).map((slice) => ({ key, lists: slice })),
-        ),
-      ]),
+    return [...keys].flatMap(([key, ofKey]) =>
+      sliceLists(ofKey, this.#maxMessageBytes).map((slice) => ({ key, lists: slice })),
     )
   }
 
@@ -156,4 +175,13 @@ class BusWriter {
       this.#counters.add('collector.kafka_output.bytes_sent', bytes, label)
     }
   }
+}
+
+/** The embedded bus stores a publish as a whole or not at all. */
+function leftNothing(cause: unknown): boolean {
+  return cause instanceof StatsError && (cause.code === 'DS_BUS_FULL' || cause.code === 'DS_BUS_WRITE_FAILED')
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown))
 }

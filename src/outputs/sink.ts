@@ -9,13 +9,19 @@ export interface Drop {
 }
 
 /**
- * What became of one batch.
+ * What became of one batch. `repeated` are datapoints that this write gave to the peer once more because a write before it
+ * had no answer: the peer may have them twice.
  * - sent: `datapoints` were taken by the peer; `dropped` are the others of the batch, never to be tried again.
  * - retry: nothing of the batch is settled; it comes again, after `afterMs` where the peer asked for that.
  */
 export type WriteResult =
-  | { readonly status: 'sent'; readonly datapoints: number; readonly dropped?: readonly Drop[] }
-  | { readonly status: 'retry'; readonly cause: Error; readonly afterMs?: number }
+  | {
+      readonly status: 'sent'
+      readonly datapoints: number
+      readonly dropped?: readonly Drop[]
+      readonly repeated?: number
+    }
+  | { readonly status: 'retry'; readonly cause: Error; readonly afterMs?: number; readonly repeated?: number }
 
 /**
  * Where lists go. Order of calls, promised by `pipeline/deliver`: `open` once; then `write`, never two at

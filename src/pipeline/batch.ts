@@ -11,7 +11,7 @@ export interface BatchLimits {
 }
 
 /** What triggered a flush, for the log. */
-export type BatchTrigger = 'lists' | 'datapoints' | 'bytes' | 'age' | 'drain'
+export type BatchTrigger = 'lists' | 'datapoints' | 'bytes' | 'age' | 'memory' | 'drain'
 
 /** Lists that leave together. `owners` are what the callers of `add` gave along, each once. */
 export interface Batch<Owner> {
@@ -26,10 +26,12 @@ export interface Batch<Owner> {
 export interface Batcher<Owner> {
   /** Adds lists; full batches leave before it returns. */
   add(lists: readonly MetricList[], owner: Owner): void
-  /** Lets everything leave. */
-  flush(): void
+  /** Lets everything leave; because of a drain unless told otherwise. */
+  flush(trigger?: BatchTrigger): void
   /** What waits for a batch to fill, in datapoints. */
   heldDatapoints(): number
+  /** The same in bytes, as `sizeOf` has them. */
+  heldBytes(): number
 }
 
 /**
@@ -53,6 +55,7 @@ export function createBatcher<Owner>({
   keyOf?: (list: MetricList) => string
 }): Batcher<Owner> {
   const batches = new Map<string, Batch<Owner>>()
+  let heldBytes = 0
 
   function open(key: string): Batch<Owner> {
     const { ageMs } = limits
@@ -65,6 +68,7 @@ export function createBatcher<Owner>({
   function close(batch: Batch<Owner>, trigger: BatchTrigger): void {
     batch.cancelAge?.()
     batches.delete(batch.key)
+    heldBytes -= batch.bytes
     leave(batch, trigger)
   }
 
@@ -79,15 +83,18 @@ export function createBatcher<Owner>({
           join(owner)
         }
         batch.datapoints += list.datapoints.count
-        batch.bytes += sizeOf(list)
+        const bytes = sizeOf(list)
+        batch.bytes += bytes
+        heldBytes += bytes
         const trigger = fullBy(batch, limits)
         if (trigger !== undefined) close(batch, trigger)
       }
       if (waitsForNothing(limits)) this.flush()
     },
-    flush() {
-      for (const batch of [...batches.values()]) close(batch, 'drain')
+    flush(trigger = 'drain') {
+      for (const batch of [...batches.values()]) close(batch, trigger)
     },
+    heldBytes: () => heldBytes,
     heldDatapoints() {
       let held = 0
       for (const batch of batches.values()) held += batch.datapoints

@@ -8,6 +8,7 @@ import type { Ledger } from '../telemetry/ledger.js'
 import type { Log } from '../telemetry/log.js'
 import { type Batch, type BatchLimits, type BatchTrigger, createBatcher } from './batch.js'
 import { createReceipt, type Receipt } from './receipt.js'
+import { createSinkWatch, type SinkReadiness } from './sink-watch.js'
 import { chainStages, type Stage } from './stage.js'
 
 export interface DeliveryOptions {
@@ -22,7 +23,7 @@ export interface DeliveryOptions {
   readonly through?: readonly Stage[]
   /** False: the batch is dropped as `global_limit`. */
   readonly admit?: (batch: BatchFigures) => boolean
-  /** What may wait in memory. With `whenFull` wait, `push` waits; else the oldest batches go, counted as `dropReason`. */
+  /** What may wait in memory, half of it for batches to fill. With `whenFull` wait, `push` waits; else the oldest batches go, counted as `dropReason`. */
   readonly queue: {
     readonly limitBytes: number
     readonly whenFull: 'wait' | 'drop_oldest'
@@ -35,8 +36,8 @@ export interface DeliveryOptions {
   readonly pushSettles?: 'when_queued' | 'when_written'
   /** Several waiting batches may share one write up to this size; 0 (unless given): one batch, one write. */
   readonly mergeBytes?: number
-  /** Told when the sink is open, for /ready. */
-  readonly onOpen?: () => void
+  /** Ready once the sink is open; waiting whenever it has not taken anything for long. */
+  readonly readiness?: SinkReadiness
   /** Told of every batch that leaves, such as for `Producing N MetricLists ...`. */
   readonly onBatch?: (batch: BatchFigures, trigger: BatchTrigger) => void
 }
@@ -82,6 +83,7 @@ class QueuedDelivery implements Delivery {
   readonly #options: DeliveryOptions
   readonly #stage: Stage
   readonly #batcher
+  readonly #watch
   readonly #queue: QueuedBatch[] = []
   readonly #stop = new AbortController()
   #writing: QueuedBatch[] = []
@@ -94,7 +96,6 @@ class QueuedDelivery implements Delivery {
   #end: () => void = () => {}
   #writer: Promise<void> = Promise.resolve()
   #failure: { cause: unknown } | undefined
-  #failingSince: number | undefined
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -108,6 +109,7 @@ class QueuedDelivery implements Delivery {
       join: (receipt) => receipt.join(),
       leave: (batch, trigger) => this.#enqueue(batch, trigger),
     })
+    this.#watch = createSinkWatch({ ...options, name: this.name, readiness: options.readiness })
     this.ended = new Promise((resolve, reject) => {
       this.#end = resolve
       this.#fail = reject
@@ -118,8 +120,8 @@ class QueuedDelivery implements Delivery {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const { sink, clock, onOpen } = this.#options
-    const opening = sink.open(signal).then(onOpen)
+    const { sink, clock, readiness } = this.#options
+    const opening = sink.open(signal).then(() => readiness?.ready())
     this.#writer = opening
       .then(() => this.#writeAll())
       .then(
@@ -136,6 +138,8 @@ class QueuedDelivery implements Delivery {
     const receipt = createReceipt()
     this.#batcher.add(lists, receipt)
     receipt.seal()
+    // Many half-filled batches are as much as a few full ones.
+    if (this.#batcher.heldBytes() > this.#options.queue.limitBytes / 2) this.#batcher.flush('memory')
     if (this.#givesBack) return receipt.settled
     // Nobody looks at it: without this, a failure would end the process as an unhandled rejection.
     receipt.settled.catch(() => {})
@@ -171,6 +175,7 @@ class QueuedDelivery implements Delivery {
   }
 
   close(): Promise<void> {
+    this.#watch.stop()
     return this.#options.sink.close()
   }
 
@@ -202,12 +207,16 @@ class QueuedDelivery implements Delivery {
   }
 
   #room(): Promise<void> {
-    if (this.#options.queue.whenFull !== 'wait' || this.#queuedBytes < this.#options.queue.limitBytes) return roomNow
+    if (this.#options.queue.whenFull !== 'wait' || this.#hasRoom) return roomNow
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
   }
 
+  get #hasRoom(): boolean {
+    return this.#queuedBytes + this.#batcher.heldBytes() < this.#options.queue.limitBytes
+  }
+
   #wakeSources(): void {
-    if (this.#roomWaiters.length === 0 || this.#queuedBytes >= this.#options.queue.limitBytes) return
+    if (this.#roomWaiters.length === 0 || !this.#hasRoom) return
     const waiters = this.#roomWaiters
     this.#roomWaiters = []
     for (const resolve of waiters) resolve()
@@ -244,12 +253,14 @@ class QueuedDelivery implements Delivery {
         batches.length === 1 ? (batches[0] as QueuedBatch).lists : batches.flatMap((b) => b.lists),
       )
       let result: WriteResult
+      this.#watch.asked()
       try {
         result = await this.#options.sink.write(lists, this.#stop.signal)
       } catch (cause) {
         this.#putBack(batches)
         throw cause
       }
+      this.ledger.repeated += result.repeated ?? 0
       if (result.status === 'sent') {
         this.#account(batches, result.datapoints, result.dropped ?? [])
         return true
@@ -269,7 +280,7 @@ class QueuedDelivery implements Delivery {
   }
 
   #account(batches: QueuedBatch[], sent: number, dropped: readonly Drop[]): void {
-    if (this.#failingSince !== undefined) this.#tellRecovery(this.#failingSince)
+    this.#watch.taken()
     this.#options.backoff.reset()
     this.ledger.forwarded += sent
     for (const { reason, datapoints, cause } of dropped) {
@@ -283,26 +294,10 @@ class QueuedDelivery implements Delivery {
   }
 
   async #waitToRetry({ cause, afterMs }: { cause: Error; afterMs?: number }): Promise<void> {
-    const { backoff, clock, log } = this.#options
+    const { backoff, clock } = this.#options
     const waitMs = Math.max(afterMs ?? 0, backoff.nextMs())
-    this.#failingSince ??= clock.monotonicMs()
-    const waiting = {
-      sink: this.name,
-      cause: messageOf(cause),
-      retryInMs: Math.round(waitMs),
-      heldDatapoints: this.#heldDatapoints,
-    }
-    log.warn(waiting, `waiting for ${this.name}`)
+    this.#watch.failed(cause, waitMs, this.#heldDatapoints)
     await clock.sleep(waitMs, this.#stop.signal)
-  }
-
-  #tellRecovery(failingSinceMs: number): void {
-    const { clock, log } = this.#options
-    log.info(
-      { sink: this.name, awayMs: Math.round(clock.monotonicMs() - failingSinceMs) },
-      `${this.name} takes data again`,
-    )
-    this.#failingSince = undefined
   }
 
   #settle(batch: QueuedBatch): void {

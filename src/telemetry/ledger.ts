@@ -10,6 +10,8 @@ export class Ledger {
   /** Plain numbers, because the hot path adds to them per packet. */
   received = 0
   forwarded = 0
+  /** Of those forwarded, what the next hop may have twice, since a first try had no answer: at least once, and at most so often more. */
+  repeated = 0
   readonly #dropped = new Map<DropReason, number>()
   readonly #holders = new Set<() => number>()
 
@@ -40,6 +42,7 @@ export class Ledger {
       forwarded: this.forwarded,
       dropped: Object.fromEntries(this.#dropped),
       held,
+      ...(this.repeated > 0 && { repeated: this.repeated }),
     }
   }
 }

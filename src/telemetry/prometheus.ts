@@ -85,6 +85,16 @@ function registerLedgers(registry: Registry, ledgers: readonly Ledger[]): void {
       }
     },
   })
+  const repeated = new Counter({
+    name: 'dcos_stats_hop_repeated_total',
+    help: 'Datapoints sent again because the first try had no answer: the next hop may have them twice.',
+    labelNames: ['hop'],
+    registers,
+    collect() {
+      repeated.reset()
+      for (const snapshot of snapshots()) repeated.inc({ hop: snapshot.hop }, snapshot.repeated ?? 0)
+    },
+  })
   const held = new Gauge({
     name: 'dcos_stats_hop_held',
     help: 'Datapoints that a hop keeps right now.',

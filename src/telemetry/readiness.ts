@@ -22,6 +22,11 @@ export class Readiness {
     this.set(part, { ready: true })
   }
 
+  /** For a part that knows only itself. */
+  of(part: string): { ready(): void; waiting(reason: string): void } {
+    return { ready: () => this.ready(part), waiting: (reason) => this.waiting(part, reason) }
+  }
+
   snapshot(): { ready: boolean; checks: Record<string, ReadinessCheck> } {
     return { ready: [...this.#checks.values()].every(({ ready }) => ready), checks: Object.fromEntries(this.#checks) }
   }

@@ -129,6 +129,48 @@ describe('what is published', () => {
     expect(counters.value('collector.kafka_output.avro_records_sent')).toBe(0)
   })
 
+  test('of a write that comes again, only what the bus did not acknowledge is published again', async () => {
+    const script: { fails?: Error; failsFor?: string } = { fails: new Error('no answer'), failsFor: 'metrics-a' }
+    const { bus, published } = fakeBus(script)
+    const sink = createBusSink({ bus, topicOf, counters: new Counters() })
+    const lists = [list('a', [1, 2]), list('b', [3]), list('c', [4])]
+    expect(await sink.write(lists, never)).toMatchObject({ status: 'retry' })
+    // With newer tags: the datapoints are the same.
+    const again = lists.map((one) => ({ ...one, tags: [{ key: 'agent_id', value: 'new' }] }))
+    script.failsFor = 'metrics-b'
+    expect(await sink.write(again, never)).toEqual({ status: 'sent', datapoints: 4, repeated: 2 })
+    expect(published.map(({ topic, key }) => [topic, key])).toEqual([
+      ['metrics-b', ''],
+      ['metrics-c', ''],
+      ['metrics-a', 'new'],
+    ])
+    delete script.fails
+    expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 4 })
+  })
+
+  test('drops of a topic that had been taken count when the write has succeeded', async () => {
+    const script: { fails?: Error; failsFor?: string; largestBytes: number } = {
+      fails: new Error('no answer'),
+      failsFor: 'metrics-b',
+      largestBytes: 2000,
+    }
+    const { bus } = fakeBus(script)
+    const sink = createBusSink({ bus, topicOf, counters: new Counters() })
+    const lists = [{ ...list('a', [7]), datapoints: points([7], 'n'.repeat(3000)) }, list('b', [8])]
+    expect(await sink.write(lists, never)).toMatchObject({ status: 'retry' })
+    delete script.fails
+    const dropped = [expect.objectContaining({ datapoints: 1, reason: 'too_large' })]
+    expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 1, repeated: 1, dropped })
+  })
+
+  test('what a bus certainly did not store is not called repeated', async () => {
+    const script: { fails?: Error } = { fails: new StatsError('DS_BUS_FULL', 'no room') }
+    const sink = createBusSink({ bus: fakeBus(script).bus, topicOf, counters: new Counters() })
+    expect(await sink.write([list('a', [1])], never)).toMatchObject({ status: 'retry' })
+    delete script.fails
+    expect(await sink.write([list('a', [1])], never)).toEqual({ status: 'sent', datapoints: 1 })
+  })
+
   test('an error with an exit code ends the process', async () => {
     const refusal = new StatsError('DS_BUS_AUTH', 'refused', { exitCode: 69 })
     const sink = createBusSink({ bus: fakeBus({ fails: refusal }).bus, topicOf, counters: new Counters() })
@@ -144,22 +186,16 @@ interface Published {
 }
 
 /** A bus that refuses as Kafka does: whole publishes, or single messages of them. */
-function fakeBus({
-  largestBytes = Number.POSITIVE_INFINITY,
-  takesOthers = false,
-  fails,
-  failsFor,
-}: {
-  largestBytes?: number
-  takesOthers?: boolean
-  fails?: Error
-  failsFor?: string
-} = {}): { bus: Bus; published: Published[] } {
+function fakeBus(script: { largestBytes?: number; takesOthers?: boolean; fails?: Error; failsFor?: string } = {}): {
+  bus: Bus
+  published: Published[]
+} {
   const published: Published[] = []
   const bus: Bus = {
     name: 'fake',
     async open() {},
     async publish(topic, messages) {
+      const { largestBytes = Number.POSITIVE_INFINITY, takesOthers = false, fails, failsFor } = script
       if (fails && (failsFor ?? topic) === topic) throw fails
       const refused = messages.filter(({ bytes }) => bytes.length > largestBytes)
       if (refused.length === 0 || takesOthers)

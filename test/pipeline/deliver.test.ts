@@ -1,11 +1,13 @@
 import { imbalance } from '../../src/model/ledger.js'
 import type { MetricList } from '../../src/model/metric-list.js'
+import type { WriteResult } from '../../src/outputs/sink.js'
 import { createDelivery, type DeliveryOptions } from '../../src/pipeline/deliver.js'
 import { createBackoff } from '../../src/platform/backoff.js'
 import { StatsError } from '../../src/platform/errors.js'
 import { Ledger } from '../../src/telemetry/ledger.js'
 import { silentLog } from '../../src/telemetry/log.js'
 import { createFakeClock } from '../support/fake-clock.js'
+import { createGate } from '../support/gate.js'
 import { createScriptedSink, listOf } from '../support/scripted-sink.js'
 
 const away = { status: 'retry', cause: new Error('connect ECONNREFUSED') } as const
@@ -118,6 +120,75 @@ describe('createDelivery', () => {
     await clock.advance(1000)
     expect(sink.written.map((lists) => lists[0]?.datapoints.count)).toEqual([1, 500])
     expectBalanced(ledger)
+  })
+
+  test('half-filled batches leave early where they are half of what may wait, and count for it', async () => {
+    const triggers: string[] = []
+    const { sink, push } = await start({
+      batch: { limits: { ageMs: 60_000 }, keyOf: (list) => list.topic },
+      onBatch: (_batch, trigger) => triggers.push(trigger),
+    })
+    sink.answers.push(never)
+    await push(listOf(20, 'a'))
+    expect(triggers).toEqual([])
+    await push(listOf(20, 'b'))
+    expect(triggers).toEqual(['memory', 'memory'])
+    await push(listOf(20, 'c'))
+    expect(await hasSettled(push(listOf(40, 'd')))).toBe(false)
+  })
+
+  test('what a sink gave to its peer once more is in the ledger beside what was forwarded', async () => {
+    const { clock, sink, ledger, push } = await start()
+    sink.answers.push(
+      () => away,
+      () => ({ ...away, repeated: 3 }),
+      () => ({ status: 'sent', datapoints: 3, repeated: 3 }),
+    )
+    await push(listOf(3))
+    await clock.advance(3000)
+    expect(ledger.snapshot()).toEqual({ hop: 'test', received: 3, forwarded: 3, dropped: {}, held: 0, repeated: 6 })
+  })
+
+  describe('readiness', () => {
+    function watching() {
+      const told: string[] = []
+      return { told, readiness: { ready: () => told.push('ready'), waiting: (reason: string) => told.push(reason) } }
+    }
+
+    test('a sink that refuses for ten seconds is waited for, with the reason, and is ready when it takes data', async () => {
+      const { told, readiness } = watching()
+      const { clock, sink, push } = await start({ readiness })
+      for (let i = 0; i < 5; i++) sink.answers.push(() => away)
+      await push(listOf(1))
+      await clock.advance(9_999)
+      expect(told).toEqual(['ready'])
+      await clock.advance(1)
+      expect(told).toEqual(['ready', 'connect ECONNREFUSED'])
+      await clock.advance(60_000)
+      expect(told).toEqual(['ready', 'connect ECONNREFUSED', 'connect ECONNREFUSED', 'ready'])
+    })
+
+    test('so is one that does not answer at all', async () => {
+      const { told, readiness } = watching()
+      const { clock, sink, push } = await start({ readiness })
+      const answer = createGate<WriteResult>()
+      sink.answers.push(() => answer.promise)
+      await push(listOf(1))
+      await clock.advance(10_000)
+      expect(told).toEqual(['ready', 'no answer for 10 s'])
+      answer.open({ status: 'sent', datapoints: 1 })
+      await clock.advance(0)
+      expect(told).toEqual(['ready', 'no answer for 10 s', 'ready'])
+    })
+
+    test('a short absence, and rest, say nothing', async () => {
+      const { told, readiness } = watching()
+      const { clock, sink, push } = await start({ readiness })
+      sink.answers.push(() => away)
+      await push(listOf(1))
+      await clock.advance(600_000)
+      expect(told).toEqual(['ready'])
+    })
   })
 
   test('stages see the lists at each write, so that a retry has the newest tags', async () => {

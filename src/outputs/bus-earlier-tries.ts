@@ -1,0 +1,53 @@
+import type { Datapoints, MetricList } from '../model/metric-list.js'
+import type { Drop } from './sink.js'
+
+/**
+ * What is known of a write that did not succeed in all of its topics, for when it comes again. Lists are known by their
+ * datapoints: what stands around these, such as tags, may be newer the next time.
+ */
+export class EarlierTries {
+  readonly #published = new Map<string, Set<Datapoints>>()
+  readonly #unanswered = new Map<string, Set<Datapoints>>()
+  #drops: Drop[] = []
+
+  /** The bus has taken these lists, but for `drops`. */
+  addPublished(topic: string, lists: readonly MetricList[], drops: readonly Drop[]): void {
+    add(this.#published, topic, lists)
+    this.#drops.push(...drops)
+  }
+
+  /** The bus may have these lists, or not. */
+  addUnanswered(topic: string, lists: readonly MetricList[]): void {
+    add(this.#unanswered, topic, lists)
+  }
+
+  wasPublished(topic: string, { datapoints }: MetricList): boolean {
+    return this.#published.get(topic)?.has(datapoints) ?? false
+  }
+
+  /** How many datapoints of these lists were given to the bus before, without an answer. */
+  countUnanswered(topics: Iterable<readonly [topic: string, lists: readonly MetricList[]]>): number {
+    let count = 0
+    for (const [topic, lists] of topics) {
+      const unanswered = this.#unanswered.get(topic)
+      if (unanswered === undefined) continue
+      for (const { datapoints } of lists) if (unanswered.has(datapoints)) count += datapoints.count
+    }
+    return count
+  }
+
+  /** The write has succeeded. @returns what was dropped in all of its tries */
+  forget(): readonly Drop[] {
+    const drops = this.#drops
+    this.#drops = []
+    this.#published.clear()
+    this.#unanswered.clear()
+    return drops
+  }
+}
+
+function add(topics: Map<string, Set<Datapoints>>, topic: string, lists: readonly MetricList[]): void {
+  const known = topics.get(topic) ?? new Set()
+  topics.set(topic, known)
+  for (const { datapoints } of lists) known.add(datapoints)
+}
