@@ -86,9 +86,9 @@ function linkCells({ from, to, forwarded, received, missing }: LinkAudit): reado
   ]
 }
 
-/** What is more than was forwarded comes from elsewhere, came since the first look, or came twice. */
+/** More than was forwarded: it came since the first reading, from elsewhere, or twice. */
 function arrived(more: number): string {
-  return more === 0 ? 'all arrived' : `all can have arrived, and ${more} more`
+  return more === 0 ? 'all arrived' : `all can have arrived: ${more} more`
 }
 
 function summary({ hops, links }: Audit): string {

@@ -146,10 +146,9 @@ export const workingCommands: readonly WorkingCommand[] = [
     summary: 'Adds up the ledgers of running daemons: what came in must have gone on, been dropped, or be held.',
     description:
       'Each daemon is asked by its --admin-listen, twice or more: what one hop had forwarded at the first reading the ' +
-      'next must have received at the last, so that data on its way is not taken for lost. A hop also receives from ' +
-      'senders that are not asked here, and again what was sent again; so what is found missing is missing, and nothing ' +
-      'found does not prove that nothing was lost. Several proxies, several collectors, and the consumers of one group are ' +
-      'added up: name all of them.',
+      'next must have received at the last, so that data on its way is not taken for lost. Several proxies, several ' +
+      'collectors, and the consumers of one group are added up: name all of them. What a hop received from senders that are ' +
+      'not named here, or twice, can hide a loss between hops; what is found missing is missing.',
     examples: [
       {
         line: 'audit --admin 127.0.0.1:9101,127.0.0.1:9102,127.0.0.1:9103',

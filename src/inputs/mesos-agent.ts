@@ -51,6 +51,7 @@ export function createMesosAgentSource({
         const { lists, datapoints } = await convert(metrics)
         if (datapoints === 0) return
         ledger.received += datapoints
+        ledger.polled += datapoints
         if (handing !== undefined) return ledger.drop('queue_full', datapoints)
         handing = handOver(emit, lists).finally(() => {
           handing = undefined

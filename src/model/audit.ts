@@ -22,10 +22,10 @@ export interface LinkAudit {
   readonly to: string
   /** At the first reading. */
   readonly forwarded: number
-  /** At the last reading. */
+  /** At the last reading, without what was asked of the Mesos agent. */
   readonly received: number
   /**
-   * Forwarded and not received: at least so many have been lost in between. The receiver has other senders, and may get
+   * Forwarded and not received: at least so many have been lost in between. The receiver may have other senders, and get
    * things twice, so that 0 says no more than that all of it can have come.
    */
   readonly missing: number
@@ -63,15 +63,25 @@ const startPrecisionMs = 2000
  * and what the collectors had forwarded, each group of consumers. So what is on its way between two readings is
  * never taken for lost, however fast data flows; only what was on its way longer than the time between the readings is.
  *
- * The other direction is not compared: a collector also receives from the Mesos agent and from other senders, a consumer
- * from other collectors, and both receive again what was sent again.
+ * What a collector has asked the Mesos agent for is left out: nobody forwarded it. More is not held against a receiver,
+ * since a collector also receives from other senders, a consumer from other collectors, and both receive
+ * again what was sent again.
  */
 export function audit(first: readonly AdminReading[], last: readonly AdminReading[]): Audit {
   const before = membersOf(first)
   const after = membersOf(last)
-  const hops = after.map(({ admin, ledger }) => ({ ...ledger, admin, missing: imbalance(ledger) }))
+  const hops = [...after].sort(byStream).map(({ admin, ledger }) => ({ ...ledger, admin, missing: imbalance(ledger) }))
   const links = pairsOf(after).flatMap(([from, to]) => linkBetween(from, before, to, after))
   return { balanced: [...hops, ...links].every(({ missing }) => missing === 0), hops, links }
+}
+
+/** Proxies, collectors, consumers, then others. */
+function byStream(one: Member, other: Member): number {
+  const place = ({ ledger }: Member) => {
+    const index = ['statsd-proxy', 'collector', 'consume'].findIndex((hop) => ledger.hop.startsWith(hop))
+    return index === -1 ? Number.MAX_SAFE_INTEGER : index
+  }
+  return place(one) - place(other)
 }
 
 function membersOf(readings: readonly AdminReading[]): readonly Member[] {
@@ -125,7 +135,7 @@ function linkBetween(
   const receivers = after.filter(to.includes)
   if (senders.length === 0 || receivers.length === 0) return []
   const forwarded = senders.reduce((sum, { ledger }) => sum + ledger.forwarded, 0)
-  const received = receivers.reduce((sum, { ledger }) => sum + ledger.received, 0)
+  const received = receivers.reduce((sum, { ledger }) => sum + ledger.received - (ledger.polled ?? 0), 0)
   const missing = Math.max(0, forwarded - received)
   const hints = missing === 0 ? [] : hintsOn(senders, receivers)
   return [{ from: from.title, to: to.title, forwarded, received, missing, hints }]

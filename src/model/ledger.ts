@@ -27,6 +27,8 @@ export interface LedgerSnapshot {
   readonly held: number
   /** What the next hop may have twice: sent again because the first try had no answer. Not part of the balance; absent where it is 0. */
   readonly repeated?: number
+  /** Of those received, what the hop asked the Mesos agent for: no hop before has forwarded it. Absent where it is 0. */
+  readonly polled?: number
 }
 
 /** What is missing (positive) or too much (negative) in a hop's account; 0 where it is balanced. */

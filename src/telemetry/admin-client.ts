@@ -33,6 +33,8 @@ const ledgersSchema = z.array(
     // Not the list of reasons: a newer daemon may have others.
     dropped: z.record(z.string(), z.number()),
     held: z.number(),
+    repeated: z.number().optional(),
+    polled: z.number().optional(),
   }),
 )
 

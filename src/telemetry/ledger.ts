@@ -12,6 +12,8 @@ export class Ledger {
   forwarded = 0
   /** Of those forwarded, what the next hop may have twice, since a first try had no answer: at least once, and at most so often more. */
   repeated = 0
+  /** Of those received, what came from the Mesos agent, so that the rest can be compared with what others forwarded. */
+  polled = 0
   readonly #dropped = new Map<DropReason, number>()
   readonly #holders = new Set<() => number>()
 
@@ -43,6 +45,7 @@ export class Ledger {
       dropped: Object.fromEntries(this.#dropped),
       held,
       ...(this.repeated > 0 && { repeated: this.repeated }),
+      ...(this.polled > 0 && { polled: this.polled }),
     }
   }
 }

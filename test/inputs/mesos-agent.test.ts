@@ -167,7 +167,7 @@ describe('the source', () => {
     bring(metrics)
     await settled()
     expect(emitted).toEqual([2])
-    expect(ledger.snapshot()).toMatchObject({ received: 4, dropped: { queue_full: 2 } })
+    expect(ledger.snapshot()).toMatchObject({ received: 4, polled: 4, dropped: { queue_full: 2 } })
     makeRoom()
     await settled()
     bring(metrics)

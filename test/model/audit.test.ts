@@ -38,6 +38,17 @@ describe('one hop', () => {
     expect(balanced).toBe(missing === 0)
   })
 
+  test('are shown in the order of the stream', () => {
+    const hops = ['emit', 'consume:influx', 'consume', 'collector', 'statsd-proxy'].map((hop) => ({ hop }))
+    expect(still(reading(['a:1', 0, ...hops])).hops.map(({ hop }) => hop)).toEqual([
+      'statsd-proxy',
+      'collector',
+      'consume:influx',
+      'consume',
+      'emit',
+    ])
+  })
+
   test('the last reading counts', () => {
     const first = reading(['a:1', 0, { hop: 'x', received: 5, forwarded: 4 }])
     expect(audit(first, reading(['a:1', 0, { hop: 'x', received: 5 }])).balanced).toBe(true)
@@ -62,6 +73,14 @@ describe('between hops', () => {
         ['c:1', 0, { hop: 'collector', received: 99 }],
       ],
       [['statsd-proxy', 'collector', 0]],
+    ],
+    [
+      'what it asked the Mesos agent for is not what the proxy forwarded',
+      [
+        ['p:1', 0, { hop: 'statsd-proxy', received: 9 }],
+        ['c:1', 0, { hop: 'collector', received: 99, polled: 91 }],
+      ],
+      [['statsd-proxy', 'collector', 1]],
     ],
     [
       'what the proxy dropped or holds the collector need not have',

@@ -35,11 +35,22 @@ test('reads the ledgers of a daemon, with the group of a consumer', async () => 
   ledger.received += 5
   ledger.drop('filtered', 2)
   ledger.addHolder(() => 3)
+  ledger.repeated += 2
+  ledger.polled += 1
   const { address } = await serve([ledger])
   const client = ask(address.port)
   expect(client.address).toBe(`127.0.0.1:${address.port}`)
   expect(await client.ledgers(signal)).toEqual([
-    { hop: 'consume', group: 'metrics-consumer-stdout', received: 5, forwarded: 0, dropped: { filtered: 2 }, held: 3 },
+    {
+      hop: 'consume',
+      group: 'metrics-consumer-stdout',
+      received: 5,
+      forwarded: 0,
+      dropped: { filtered: 2 },
+      held: 3,
+      repeated: 2,
+      polled: 1,
+    },
   ])
 })
 
