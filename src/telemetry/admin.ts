@@ -65,7 +65,9 @@ async function answer(
   routes: Record<string, Route>,
   signal: AbortSignal,
 ): Promise<Answer> {
-  if (!isOwnHost(request.headers.host ?? '', host) || isForeignPage(request)) {
+  // Reached from other machines it has names that it does not know; there the token keeps web pages out.
+  const isNamed = (token !== undefined && !isLoopback(host)) || isOwnHost(request.headers.host ?? '', host)
+  if (!isNamed || isForeignPage(request)) {
     counters.add('admin.requests_refused')
     return text(403, 'The Host header must name the address that --admin-listen gives.')
   }

@@ -7,7 +7,7 @@ import { Readiness } from '../../src/telemetry/readiness.js'
 const open: { close(): Promise<void> }[] = []
 afterEach(() => Promise.all(open.splice(0).map((server) => server.close())))
 
-async function start(over: { token?: string } = {}) {
+async function start(over: { host?: string; token?: string } = {}) {
   const counters = new Counters()
   const ledger = new Ledger('collector')
   const readiness = new Readiness()
@@ -15,7 +15,7 @@ async function start(over: { token?: string } = {}) {
   open.push(admin)
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
     new Promise<{ status: number; body: string; type: string }>((resolve, reject) => {
-      const asked = request({ ...admin.address, path, method, headers }, (response) => {
+      const asked = request({ host: '127.0.0.1', port: admin.address.port, path, method, headers }, (response) => {
         let body = ''
         response.on('data', (chunk) => {
           body += chunk
@@ -104,6 +104,13 @@ describe('startAdmin', () => {
     expect((await get('/metrics', { authorization: 'Bearer abd' })).status).toBe(401)
     expect((await get('/metrics', { authorization: 'Bearer abc' })).status).toBe(200)
     expect(counters.value('admin.requests_refused')).toBe(2)
+  })
+
+  test('where other machines reach it, by whatever name, the token alone lets in', async () => {
+    const { get } = await start({ host: '0.0.0.0', token: 'abc' })
+    const host = 'node-1.example:9100'
+    expect((await get('/ledger', { host })).status).toBe(401)
+    expect((await get('/ledger', { host, authorization: 'Bearer abc' })).status).toBe(200)
   })
 
   test('an address that cannot be bound is told with the option', async () => {
