@@ -81,10 +81,10 @@ describe('modules.json', () => {
 
   test('asks where the proxy listens', () => {
     const { env = {}, portDefinitions } = appOf('statsd-proxy.json')
-    const valueOf = (key: string) => ours?.parameters.find((parameter) => parameter.key === key)?.value
-    expect(valueOf('dcos_metrics_service_address')).toBe(env.ISOLATOR_LISTEN)
+    const parameterOf = (key: string) => ours?.parameters.find((parameter) => parameter.key === key)?.value
+    expect(parameterOf('dcos_metrics_service_address')).toBe(env.ISOLATOR_LISTEN)
     expect(env.ISOLATOR_LISTEN).toBe(`127.0.0.1:${portDefinitions[0]?.port}`)
-    expect(valueOf('dcos_metrics_service_endpoint')).toBe('/container')
+    expect(parameterOf('dcos_metrics_service_endpoint')).toBe('/container')
   })
 })
 
