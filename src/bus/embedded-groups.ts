@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { currentProcess, type Heartbeats, type ProcessIdentity } from '../platform/heartbeats.js'
 import type { Subscription } from './bus.js'
 import type { Env } from './embedded-env.js'
-import { currentProcess, type Heartbeats, type ProcessIdentity } from './embedded-members.js'
 import { decodePlace, encodePlace, type PartitionId, placeKey } from './embedded-records.js'
 import type { Store } from './embedded-store.js'
 import { type Topic, topicFilter } from './embedded-topics.js'

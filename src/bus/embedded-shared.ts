@@ -1,9 +1,9 @@
 import { realpath } from 'node:fs/promises'
 import type { Clock } from '../platform/clock.js'
+import { Heartbeats } from '../platform/heartbeats.js'
 import type { Log } from '../telemetry/log.js'
 import { type Env, openEnv } from './embedded-env.js'
 import { prepareBusDir, unwritable } from './embedded-format.js'
-import { Heartbeats } from './embedded-members.js'
 import { Store } from './embedded-store.js'
 import { openWakeFile, type WakeFile } from './embedded-wake.js'
 

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock } from '../platform/clock.js'
-import { systemCodeOf } from '../platform/errors.js'
+import type { Clock } from './clock.js'
+import { systemCodeOf } from './errors.js'
 
-/** Which process a member lives in; pids are used again, so the start time belongs to it. */
+/** Which process somebody lives in; pids are used again, so the start time belongs to it. */
 export interface ProcessIdentity {
   readonly pid: number
   /** Clock ticks from boot to the start of the process; undefined where there is no /proc. */
@@ -19,17 +19,17 @@ export const defaultLeaseMs = 10_000
 export const heartbeatMs = 1_000
 
 /**
- * Signs of life: every member has a file, and its modification time is its newest heartbeat. So a group at rest writes nothing
- * to the bus itself.
+ * Signs of life of those that share a directory: every member has a file in it, whose modification time is its newest heartbeat.
+ * So whoever only shows that it lives writes nothing to the database that lies there.
  */
 export class Heartbeats {
   readonly #dir: string
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #leaseMs: number
 
-  constructor(busDir: string, clock: Pick<Clock, 'nowMs'>, leaseMs: number) {
+  constructor(sharedDir: string, clock: Pick<Clock, 'nowMs'>, leaseMs: number) {
     this.#leaseMs = leaseMs
-    this.#dir = join(busDir, 'members')
+    this.#dir = join(sharedDir, 'members')
     this.#clock = clock
     mkdirSync(this.#dir, { recursive: true })
   }
@@ -71,10 +71,14 @@ export function currentProcess(): ProcessIdentity {
   }
 }
 
+/** Whether its pid means the same here: only then can be told with certainty that it has ended. */
+export function isNeighbour({ startTicks, space }: ProcessIdentity): boolean {
+  return startTicks !== undefined && space !== undefined && space === pidSpace()
+}
+
 /** True where it is certain that the process has ended; where pids mean nothing here, the heartbeats decide alone. */
-function isGone({ pid, startTicks, space }: ProcessIdentity): boolean {
-  if (startTicks === undefined || space === undefined || space !== pidSpace()) return false
-  return startTicksOf(pid) !== startTicks
+function isGone(identity: ProcessIdentity): boolean {
+  return isNeighbour(identity) && startTicksOf(identity.pid) !== identity.startTicks
 }
 
 /** Field 22 of /proc/PID/stat (man 5 proc); undefined where the process has ended or is a zombie. */
