@@ -25,6 +25,7 @@ test.each([
   [-(2 ** 30) - 1, '8180808008'],
   [2 ** 31, '8080808010'],
   [1_700_000_000_000, '80a0abfef962'],
+  [-(2 ** 52) - 1, '8180808080808010'],
   [Number.MAX_SAFE_INTEGER, 'feffffffffffff1f'],
   [Number.MIN_SAFE_INTEGER, 'fdffffffffffff1f'],
 ])('%d is written as %s', (n, hex) => {
