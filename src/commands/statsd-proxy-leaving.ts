@@ -5,10 +5,9 @@ import type { Registry } from '../containers/registry.js'
 import type { StatsdUdpSource } from '../inputs/statsd-udp.js'
 import type { ContainerIdentity } from '../model/agent-state.js'
 import type { MetricList } from '../model/metric-list.js'
-import type { Successor } from '../platform/handle-passing.js'
-import type { ListenAddress } from '../platform/hosts.js'
+import type { GivenSocket, Successor } from '../platform/handle-passing.js'
+import { formatAddress, type HostPort, type ListenAddress } from '../platform/hosts.js'
 import type { ListenOptions } from '../platform/listen.js'
-import type { BoundAddress } from '../platform/own-descriptors.js'
 import type { Daemon } from './daemon.js'
 
 /** A container as one process tells the next of it. */
@@ -91,19 +90,20 @@ export function createLeaving({
     const sockets = udpAddresses()
     await successor.give([...apiSocket(), ...sockets])
     // Who connects from now on is answered by the other process: the socket that listens lives on there.
-    await closeApi()
+    const leaving = api
+    api = undefined
+    await leaving?.leave()
     const given = new Set(sockets.map(({ host, port }) => `${host} ${port}`))
     const late = udpAddresses().filter(({ host, port }) => !given.has(`${host} ${port}`))
     if (late.length > 0) await successor.give(late)
   }
 
-  function udpAddresses(): BoundAddress[] {
-    return statsd.addresses().map((address) => ({ protocol: 'udp', ...address }))
+  function udpAddresses(): ({ readonly kind: 'udp' } & HostPort)[] {
+    return statsd.addresses().map((address) => ({ kind: 'udp', ...address }))
   }
 
-  function apiSocket(): BoundAddress[] {
-    const address = api?.address
-    return address?.kind === 'tcp' ? [{ protocol: 'tcp', host: address.host, port: address.port }] : []
+  function apiSocket(): GivenSocket[] {
+    return api ? [{ ...api.bound, name: formatAddress(api.address) }] : []
   }
 
   function withIdentity(endpoint: ContainerEndpoint): LeftContainer {

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { EndpointState, InheritedEndpoints } from '../inputs/statsd-state.js'
 import type { Parsed } from '../options/option.js'
 import type { statsdProxyOptions } from '../options/statsd-proxy.js'
+import { systemClock } from '../platform/clock.js'
 import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import { createSuccessor, type Successor } from '../platform/handle-passing.js'
 import { type Inheritance, type ParentChannel, receiveInheritance } from '../platform/inheritance.js'
@@ -31,6 +33,8 @@ type Work = (
 ) => Promise<void>
 
 const controlName = 'control.sock'
+const connectTries = 100
+const connectRetryMs = 100
 
 /**
  * Runs a proxy that can be replaced by another process without closing its sockets:
@@ -129,7 +133,7 @@ function supervise(
 ): Promise<number> {
   release()
   const startNext = async () => {
-    const running = await connectTo(controlPath)
+    const running = await connectPatiently(controlPath)
     if (running === undefined) {
       throw new StatsError(
         'DS_HANDOVER',
@@ -139,6 +143,16 @@ function supervise(
     return startWorker(program, running)
   }
   return superviseWorkers({ first, startNext, signal, takeSignals, log })
+}
+
+/** Who has just taken over may not listen yet. */
+async function connectPatiently(path: string): Promise<Socket | undefined> {
+  for (let tries = 1; tries < connectTries; tries++) {
+    const connection = await connectTo(path)
+    if (connection) return connection
+    await systemClock.sleep(connectRetryMs)
+  }
+  return connectTo(path)
 }
 
 async function inherit(channel: ParentChannel, log: Log): Promise<InheritedProxy & { readonly complete: boolean }> {

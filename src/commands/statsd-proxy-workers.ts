@@ -23,6 +23,8 @@ export function startWorker({ path, args, environment, takesOver }: Program, con
   return worker
 }
 
+const watching = 'the work is done by another process from now on; this one watches it'
+
 /**
  * Is the process that others watch, while a worker does the work: passes SIGTERM and SIGINT on, and at SIGHUP starts a worker
  * that takes over from the one before. Resolves with the exit code of the last one.
@@ -51,6 +53,7 @@ export function superviseWorkers({
     ]
     // Whoever asked this process to end before meant the work.
     if (signal.aborted) current.kill('SIGTERM')
+    log.info({ pid: current.pid }, watching)
     watch(current)
 
     async function restart(): Promise<void> {
@@ -78,7 +81,7 @@ export function superviseWorkers({
       } else if (next) {
         current = next
         next = undefined
-        log.info({ pid: current.pid }, 'the process before has ended')
+        log.info({ pid: current.pid }, watching)
       } else {
         for (const release of releases) release()
         resolve(exitCodeOf(worker))

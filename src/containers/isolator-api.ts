@@ -13,10 +13,14 @@ import type { Registry } from './registry.js'
 export interface IsolatorApi {
   /** Where it listens; with the port that the kernel chose where 0 was asked for. */
   readonly address: ListenAddress
+  /** See `Listening`. */
+  readonly bound: ListenAddress
   /** Connections that are open right now. */
   connections(): number
   /** Answers what is under way, then closes. */
   close(): Promise<void>
+  /** The same, while another process goes on with the same socket. */
+  leave(): Promise<void>
 }
 
 interface Answer {

@@ -19,12 +19,14 @@ export async function listenForIsolator(
     replaceLive,
     inherit,
   })
+  const withinTime = async (end: Promise<void>) => {
+    const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs)
+    await end
+    clearTimeout(timer)
+  }
   return {
-    address: listening.address,
-    async close() {
-      const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs)
-      await listening.close()
-      clearTimeout(timer)
-    },
+    ...listening,
+    close: () => withinTime(listening.close()),
+    leave: () => withinTime(listening.leave()),
   }
 }

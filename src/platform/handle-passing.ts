@@ -3,6 +3,7 @@ import { isIPv6, type Socket } from 'node:net'
 import { platform } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { StatsError } from './errors.js'
+import { formatAddress } from './hosts.js'
 import { type BoundAddress, findOwnDescriptors } from './own-descriptors.js'
 import { type RelayedSocket, type RelayOrder, relayDone } from './relay-order.js'
 
@@ -15,7 +16,7 @@ export interface Successor {
    * Gives it sockets of this process; they stay open here too, so both ends read until one closes. The first call waits
    * until it is ready. Rejects where it has gone, or does not get ready in time.
    */
-  give(addresses: readonly BoundAddress[]): Promise<void>
+  give(sockets: readonly GivenSocket[]): Promise<void>
   /** Resolves when the kernel has the message. Rejects where the successor has gone. No `give` after it. */
   tell(message: object): Promise<void>
   /** Nothing more will be told. */
@@ -23,6 +24,9 @@ export interface Successor {
   /** Breaks it off. */
   abandon(): void
 }
+
+/** A server can have a name besides the address it is bound at: the path that a unix socket was moved to. */
+export type GivenSocket = BoundAddress & { readonly name?: string }
 
 const relayPath = fileURLToPath(new URL('./handle-relay.js', import.meta.url))
 /** Standard streams and the channel come first. */
@@ -37,9 +41,9 @@ export function createSuccessor(connection: Socket, readyTimeoutMs = 30_000): Su
   connection.on('error', () => {})
 
   return {
-    async give(addresses) {
+    async give(sockets) {
       const awaitReady = !isReady
-      await passOn(connection, addresses, awaitReady, readyTimeoutMs)
+      await passOn(connection, sockets, awaitReady, readyTimeoutMs)
       isReady = true
     },
 
@@ -58,7 +62,7 @@ export function createSuccessor(connection: Socket, readyTimeoutMs = 30_000): Su
 
 async function passOn(
   connection: Socket,
-  addresses: readonly BoundAddress[],
+  addresses: readonly GivenSocket[],
   awaitReady: boolean,
   timeoutMs: number,
 ): Promise<void> {
@@ -68,16 +72,17 @@ async function passOn(
     env: { NODE_CHANNEL_FD: '3' },
     timeout: timeoutMs,
   })
-  const sockets = addresses.map(
-    ({ protocol, host }, index): RelayedSocket => ({
-      descriptor: firstDescriptor + index,
-      type: protocol === 'tcp' ? 'tcp' : isIPv6(host.replace(/%.*/, '')) ? 'udp6' : 'udp4',
-    }),
-  )
-  const order: RelayOrder = { sockets, awaitReady }
+  const order: RelayOrder = { sockets: addresses.map(relayed), awaitReady }
   relay.stdin?.on('error', () => {}).end(JSON.stringify(order))
   const said = await lastWords(relay)
-  if (said !== relayDone) throw gone(said || `it was not ready within ${timeoutMs} ms`)
+  if (said !== relayDone) throw gone(said || `it did not take everything within ${timeoutMs} ms`)
+}
+
+function relayed(address: GivenSocket, index: number): RelayedSocket {
+  const descriptor = firstDescriptor + index
+  if (address.kind === 'udp') return { descriptor, type: isIPv6(address.host.replace(/%.*/, '')) ? 'udp6' : 'udp4' }
+  const { name = formatAddress(address), ...bound } = address
+  return { descriptor, type: 'server', server: { name, bound } }
 }
 
 async function descriptorsOf(addresses: readonly BoundAddress[]): Promise<number[]> {
@@ -87,7 +92,7 @@ async function descriptorsOf(addresses: readonly BoundAddress[]): Promise<number
   const found = await findOwnDescriptors(addresses)
   const missing = addresses.filter((_, index) => found[index] === undefined)
   if (missing.length === 0) return found as number[]
-  const names = missing.map(({ protocol, host, port }) => `${protocol} ${host} ${port}`)
+  const names = missing.map((address) => `${address.kind} ${formatAddress(address)}`)
   throw new StatsError('DS_HANDOVER', `The kernel does not list ${names.join(', ')} among the sockets of this process.`)
 }
 

@@ -1,7 +1,7 @@
 import { createSocket, type SocketType } from 'node:dgram'
 import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { type RelayOrder, relayDone } from './relay-order.js'
+import { type RelayedServer, type RelayOrder, relayDone } from './relay-order.js'
 
 /**
  * A program of its own: hands sockets that it has inherited as descriptors to the process at the other end of its IPC channel.
@@ -13,9 +13,12 @@ await relay(JSON.parse(readFileSync(0, 'utf8')) as RelayOrder)
 
 async function relay({ sockets, awaitReady }: RelayOrder): Promise<void> {
   try {
-    if (awaitReady) await receiverReady()
-    for (const { descriptor, type } of sockets)
-      await (type === 'tcp' ? passServer(descriptor) : passUdp(descriptor, type))
+    const ready = receiverReady()
+    ready.catch(() => {})
+    if (awaitReady) await ready
+    for (const { descriptor, type, server } of sockets) {
+      await (type === 'server' ? passServer(descriptor, server) : passUdp(descriptor, type))
+    }
     // Is written only once the receiver has acknowledged the last handle: a late acknowledgement would reach somebody else.
     await send({ relayed: sockets.length })
     process.stdout.write(relayDone)
@@ -27,7 +30,8 @@ async function relay({ sockets, awaitReady }: RelayOrder): Promise<void> {
 
 function receiverReady(): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.once('message', () => resolve())
+    // Stays: only with a listener the channel keeps this process alive while an acknowledgement is on its way.
+    process.on('message', () => resolve())
     process.once('disconnect', () => reject(new Error('it ended before it was ready')))
   })
 }
@@ -40,10 +44,11 @@ async function passUdp(descriptor: number, type: SocketType): Promise<void> {
   socket.close()
 }
 
-async function passServer(descriptor: number): Promise<void> {
-  const server = createServer({ pauseOnConnect: true }, (connection) => void send({ connection: true }, connection))
+async function passServer(descriptor: number, about: RelayedServer | undefined): Promise<void> {
+  const passConnection = (connection: Socket) => void send({ connection: about?.name }, connection)
+  const server = createServer({ pauseOnConnect: true }, passConnection)
   await new Promise<void>((resolve) => server.listen({ fd: descriptor }, resolve))
-  await send({ socket: 'tcp' }, server)
+  await send({ server: about }, server)
   server.close()
 }
 

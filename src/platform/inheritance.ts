@@ -1,7 +1,9 @@
 import { Socket as UdpSocket } from 'node:dgram'
 import { Server, Socket } from 'node:net'
 import { StatsError } from './errors.js'
+import { formatAddress, type ListenAddress } from './hosts.js'
 import { procAddress } from './proc-net.js'
+import type { RelayedServer } from './relay-order.js'
 
 /** The IPC channel that a process was started with. */
 export interface ParentChannel {
@@ -17,10 +19,12 @@ export interface InheritedUdpSocket {
   read(onPacket: (packet: Buffer) => void): void
 }
 
-/** A TCP socket that listens, with the connections that came in meanwhile. */
+/** A socket that listens, for the process before this one till now. */
 export interface InheritedServer {
   readonly server: Server
-  readonly connections: readonly Socket[]
+  readonly bound: ListenAddress
+  /** From now on connections go to `onConnection`, first of all those that have come in meanwhile. */
+  accept(onConnection: (connection: Socket) => void): void
 }
 
 /** What the process before this one hands over; see `handle-passing.ts` for its side. */
@@ -29,8 +33,8 @@ export interface Inheritance {
   readonly state: Promise<unknown>
   /** The socket that is bound there, once. */
   takeUdpSocket(host: string, port: number): InheritedUdpSocket | undefined
-  /** With port 0 one of any port. */
-  takeServer(host: string, port: number): InheritedServer | undefined
+  /** The server with this address, once; asked for port 0, it may have any port. */
+  takeServer(address: ListenAddress): InheritedServer | undefined
   /** Calls back with each further message, and resolves when it has ended. */
   read(onMessage: (message: object) => void): Promise<void>
   /** Closes the sockets that nobody took. */
@@ -40,8 +44,7 @@ export interface Inheritance {
 /** Says that this process is ready, and takes what comes. Sockets are read from the moment on that they are here. */
 export function receiveInheritance(channel: ParentChannel): Inheritance {
   const udpSockets = new Map<string, KeptUdpSocket>()
-  const servers = new Map<string, { server: Server; connections: Socket[] }>()
-  const connections: Socket[] = []
+  const servers = new Map<string, KeptServer>()
   const waiting: object[] = []
   let tell = (message: object): void => void waiting.push(message)
   let learn: (state: unknown) => void = () => {}
@@ -57,9 +60,10 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
 
   channel.onMessage((message, handle) => {
     if (handle instanceof UdpSocket) keepUdpSocket(handle)
-    else if (handle instanceof Server) keepServer(handle)
-    else if (handle instanceof Socket) connections.push(handle)
-    else if (isObject(message)) hear(message)
+    else if (!isObject(message)) return
+    else if (handle instanceof Server) keepServer(handle, message.server as RelayedServer)
+    else if (handle instanceof Socket) servers.get(String(message.connection))?.add(handle)
+    else hear(message)
   })
   channel.onGone(() => {
     miss(new StatsError('DS_HANDOVER', 'The running process did not hand over what it has.'))
@@ -70,9 +74,9 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
   return {
     state,
     takeUdpSocket: (host, port) => take(udpSockets, procAddress(host, port)),
-    takeServer(host, port) {
-      const kept = port === 0 ? takeFirst(servers) : take(servers, procAddress(host, port))
-      return kept && { server: kept.server, connections: [...connections.splice(0), ...kept.connections] }
+    takeServer(address) {
+      const isAnyPort = address.kind === 'tcp' && address.port === 0
+      return isAnyPort ? takeFirst(servers) : take(servers, formatAddress(address))
     },
     read(onMessage) {
       tell = onMessage
@@ -82,7 +86,6 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
     closeRest() {
       for (const { socket } of udpSockets.values()) socket.close()
       for (const { server } of servers.values()) server.close()
-      for (const connection of connections) connection.destroy()
     },
   }
 
@@ -92,16 +95,13 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
     else tell(message)
   }
 
+  function keepServer(server: Server, { name, bound }: RelayedServer): void {
+    servers.set(name, new KeptServer(server, bound))
+  }
+
   function keepUdpSocket(socket: UdpSocket): void {
     const { address, port } = socket.address()
     udpSockets.set(procAddress(address, port), new KeptUdpSocket(socket))
-  }
-
-  function keepServer(server: Server): void {
-    const { address, port } = server.address() as { address: string; port: number }
-    const kept = { server, connections: [] as Socket[] }
-    server.on('connection', (connection) => kept.connections.push(connection))
-    servers.set(procAddress(address, port), kept)
   }
 
   /** One that the relay read while it had the socket. */
@@ -125,6 +125,27 @@ class KeptUdpSocket implements InheritedUdpSocket {
     this.socket.off('message', this.add)
     this.socket.on('message', onPacket)
     for (const packet of this.#packets.splice(0)) onPacket(packet)
+  }
+}
+
+class KeptServer implements InheritedServer {
+  readonly server: Server
+  readonly bound: ListenAddress
+  readonly #connections: Socket[] = []
+  readonly add = (connection: Socket): void => void this.#connections.push(connection)
+
+  constructor(server: Server, bound: ListenAddress) {
+    this.server = server
+    this.bound = bound
+    // A client may end its side after the request, and wait for the answer.
+    Object.assign(server, { allowHalfOpen: true })
+    server.on('connection', this.add)
+  }
+
+  accept(onConnection: (connection: Socket) => void): void {
+    this.server.off('connection', this.add)
+    this.server.on('connection', onConnection)
+    for (const connection of this.#connections.splice(0)) onConnection(connection)
   }
 }
 

@@ -1,5 +1,5 @@
 import { chmod, lstat, rename, unlink } from 'node:fs/promises'
-import { type AddressInfo, connect, type Server } from 'node:net'
+import { type AddressInfo, connect, Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { type ErrorCode, ExitCode, messageOf, StatsError, systemCodeOf } from './errors.js'
 import { formatAddress, type HostPort, type ListenAddress } from './hosts.js'
@@ -9,11 +9,15 @@ import type { InheritedServer } from './inheritance.js'
 export interface Listening {
   /** With the port that the kernel chose where 0 was asked for. */
   readonly address: ListenAddress
+  /** The same as the kernel knows it: a unix socket was bound beside its place. */
+  readonly bound: ListenAddress
   /**
    * Takes no more connections, and removes a unix socket's file if it is still this server's. Resolves when the last
    * connection has ended; to see to that is the server's own business.
    */
   close(): Promise<void>
+  /** Ends it here while another process goes on with the same socket: a unix socket's file stays where it is. */
+  leave(): Promise<void>
 }
 
 export interface ListenOptions {
@@ -24,8 +28,8 @@ export interface ListenOptions {
   readonly socketMode?: number
   /** Also takes the place of a unix socket that is being served: for a process that is to end. */
   readonly replaceLive?: boolean
-  /** A socket that listened there for the process before this one; asked for port 0, it may be of any port. */
-  readonly inherit?: ((host: string, port: number) => InheritedServer | undefined) | undefined
+  /** What listened there for the process before this one; asked for port 0, it may have any port. */
+  readonly inherit?: ((address: ListenAddress) => InheritedServer | undefined) | undefined
 }
 
 /**
@@ -34,20 +38,36 @@ export interface ListenOptions {
  */
 export async function listenAt(server: Server, address: ListenAddress, options: ListenOptions): Promise<Listening> {
   try {
-    return await (address.kind === 'tcp'
-      ? listenOnTcp(server, address, options)
-      : listenOnUnix(server, address.path, options))
+    const inherited = options.inherit?.(address)
+    if (inherited !== undefined) return await listenOn(server, address, inherited)
+    return await (address.kind === 'tcp' ? listenOnTcp(server, address) : listenOnUnix(server, address.path, options))
   } catch (cause) {
     throw refused(address, options, cause)
   }
 }
 
-async function listenOnTcp(server: Server, { host, port }: HostPort, { inherit }: ListenOptions): Promise<Listening> {
-  const inherited = inherit?.(host, port)
-  if (inherited === undefined) await listening(server, { host, port, exclusive: true })
-  else await listenOn(server, inherited)
-  const bound = server.address() as AddressInfo
-  return { address: { kind: 'tcp', host: bound.address, port: bound.port }, close: () => closed(server) }
+async function listenOnTcp(server: Server, { host, port }: HostPort): Promise<Listening> {
+  await listening(server, { host, port, exclusive: true })
+  const { address: boundHost, port: boundPort } = server.address() as AddressInfo
+  const address = { kind: 'tcp', host: boundHost, port: boundPort } as const
+  return { address, bound: address, close: () => closed(server), leave: () => left(server) }
+}
+
+/** Lets `server` serve what comes in at a server of its own, which makes it listen as far as it can tell. */
+async function listenOn(server: Server, asked: ListenAddress, inherited: InheritedServer): Promise<Listening> {
+  const { bound } = inherited
+  const removeFile = asked.kind === 'unix' ? await removing(asked.path) : undefined
+  server.emit('listening')
+  inherited.accept((connection) => server.emit('connection', connection))
+  return {
+    address: asked.kind === 'unix' ? asked : bound,
+    bound,
+    async close() {
+      await removeFile?.()
+      await left(inherited.server)
+    },
+    leave: () => left(inherited.server),
+  }
 }
 
 async function listenOnUnix(
@@ -62,15 +82,25 @@ async function listenOnUnix(
   await unlink(beside).catch(() => {})
   await listening(server, { path: beside })
   await chmod(beside, socketMode)
-  const { ino } = await lstat(beside)
   await rename(beside, path)
+  const removeFile = await removing(path)
   return {
     address: { kind: 'unix', path },
+    bound: { kind: 'unix', path: beside },
     async close() {
-      const now = await lstat(path).catch(() => undefined)
-      if (now?.ino === ino) await unlink(path).catch(() => {})
+      await removeFile()
       await closed(server)
     },
+    leave: () => left(server),
+  }
+}
+
+/** Remembers the file that is at a place now: the returned function removes that one, and no other. */
+async function removing(path: string): Promise<() => Promise<void>> {
+  const file = await lstat(path).catch(() => undefined)
+  return async () => {
+    const now = await lstat(path).catch(() => undefined)
+    if (now !== undefined && now.ino === file?.ino) await unlink(path).catch(() => {})
   }
 }
 
@@ -128,15 +158,13 @@ function listening(server: Server, options: { host?: string; port?: number; path
   })
 }
 
-function listenOn(server: Server, inherited: InheritedServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.listen(inherited.server, () => resolve())
-    for (const connection of inherited.connections) server.emit('connection', connection)
-  })
-}
-
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()))
+}
+
+// An HTTP server's own way to close cuts off whoever has connected and not yet asked.
+function left(server: Server): Promise<void> {
+  return new Promise((resolve) => void Server.prototype.close.call(server, () => resolve()))
 }
 
 function refused(address: ListenAddress, { option, errorCode }: ListenOptions, cause: unknown): StatsError {

@@ -1,12 +1,10 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
-import type { HostPort } from './hosts.js'
+import type { HostPort, ListenAddress } from './hosts.js'
 import { procAddress } from './proc-net.js'
 
-/** A socket of this process by where it is bound: a UDP socket, or a TCP one that listens. */
-export interface BoundAddress extends HostPort {
-  readonly protocol: 'udp' | 'tcp'
-}
+/** A socket of this process by where it is bound: a UDP socket, or one that listens. A unix socket's path is the one it was bound at. */
+export type BoundAddress = ({ readonly kind: 'udp' } & HostPort) | ListenAddress
 
 /**
  * The descriptors of this process's own sockets. Node tells none for a UDP socket, so the kernel is asked (Linux only):
@@ -22,35 +20,42 @@ export async function findOwnDescriptors(addresses: readonly BoundAddress[]): Pr
   })
 }
 
-/** Of a TCP socket that listens; other ones at the same address are its connections. */
-const listeningState = '0A'
-
 async function readInodes(addresses: readonly BoundAddress[]): Promise<Map<string, string>> {
   const tables = [...new Set(addresses.map(tableOf))]
-  const rows = await Promise.all(tables.map(readTable))
-  return new Map(
-    rows.flat().flatMap(({ table, address, state, inode }) => {
-      const isServer = table.startsWith('udp') || state === listeningState
-      return isServer ? [[`${table} ${address}`, inode] as const] : []
-    }),
-  )
+  return new Map((await Promise.all(tables.map(readTable))).flat())
 }
 
-function tableOf({ protocol, host }: BoundAddress): string {
-  return isIPv6(host.replace(/%.*/, '')) ? `${protocol}6` : protocol
+function tableOf(address: BoundAddress): string {
+  if (address.kind === 'unix') return 'unix'
+  return isIPv6(address.host.replace(/%.*/, '')) ? `${address.kind}6` : address.kind
 }
 
 function addressKey(address: BoundAddress): string {
-  return `${tableOf(address)} ${procAddress(address.host, address.port)}`
+  const bound = address.kind === 'unix' ? address.path : procAddress(address.host, address.port)
+  return `${tableOf(address)} ${bound}`
+}
+
+/** @returns inodes by `addressKey` */
+async function readTable(table: string): Promise<[key: string, inode: string][]> {
+  const text = await readFile(`/proc/self/net/${table}`, 'utf8').catch(() => '')
+  return text.split('\n').flatMap((row) => {
+    const { bound, inode } = (table === 'unix' ? unixRow : internetRow)(row, table)
+    return bound === undefined || inode === undefined ? [] : [[`${table} ${bound}`, inode]]
+  })
 }
 
 /** Columns of /proc/net/{udp,tcp}{,6}: sl, local_address, rem_address, st, queues, timer, retransmits, uid, timeout, inode. */
-async function readTable(table: string) {
-  const text = await readFile(`/proc/self/net/${table}`, 'latin1').catch(() => '')
-  return text.split('\n').flatMap((row) => {
-    const [, address, , state, , , , , , inode] = row.trim().split(/\s+/)
-    return address === undefined || inode === undefined ? [] : [{ table, address, state, inode }]
-  })
+function internetRow(row: string, table: string) {
+  const [, bound, , state, , , , , , inode] = row.trim().split(/\s+/)
+  // The connections of a server have its address, too; 0A is TCP_LISTEN.
+  return table.startsWith('udp') || state === '0A' ? { bound, inode } : {}
+}
+
+/** Columns of /proc/net/unix: Num, RefCount, Protocol, Flags, Type, St, Inode, Path. */
+function unixRow(row: string) {
+  const [, flags, inode, bound] = /^\S+: \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(row) ?? []
+  // __SO_ACCEPTCON: it listens.
+  return flags === '00010000' ? { bound, inode } : {}
 }
 
 /** Descriptors by the inode of the socket behind them. */

@@ -1,4 +1,5 @@
 import type { SocketType } from 'node:dgram'
+import type { ListenAddress } from './hosts.js'
 
 /** What `handle-relay.ts` is told on stdin. */
 export interface RelayOrder {
@@ -9,7 +10,16 @@ export interface RelayOrder {
 
 export interface RelayedSocket {
   readonly descriptor: number
-  readonly type: SocketType | 'tcp'
+  readonly type: SocketType | 'server'
+  /** What the receiver is told of a server. */
+  readonly server?: RelayedServer
+}
+
+export interface RelayedServer {
+  /** Its address, as people write it. */
+  readonly name: string
+  /** The same as the kernel has it. */
+  readonly bound: ListenAddress
 }
 
 /** What it says on stdout when everything has been handed over. */

@@ -1,0 +1,74 @@
+import { announce, type ProxyProcess } from './proxy.js'
+import { type CountingCollector, type SentLoad, startLoad } from './statsd-load.js'
+
+/** What became of a load while a proxy was restarted. */
+export interface RestartedLoad {
+  readonly sentDatapoints: number
+  readonly missing: number
+  readonly repeated: number
+  readonly ratePerSecond: number
+  /** From each SIGHUP until the new process reads. */
+  readonly tookMs: readonly number[]
+}
+
+/** Announces so many containers, `c0` and on, and returns their ports. */
+export async function announceMany(proxy: ProxyProcess, containers: number): Promise<number[]> {
+  const isolator = await proxy.isolator()
+  const endpoints = await Promise.all(Array.from({ length: containers }, (_, index) => announce(isolator, `c${index}`)))
+  return endpoints.map(({ port }) => port)
+}
+
+/** Restarts a proxy by SIGHUP, again and again, under a steady load on 20 endpoints, and counts what arrives. */
+export async function restartUnderLoad(
+  proxy: ProxyProcess,
+  collector: CountingCollector,
+  { restarts, ratePerSecond }: { restarts: number; ratePerSecond: number },
+): Promise<RestartedLoad> {
+  const ports = await announceMany(proxy, 20)
+  const load = startLoad({ ports, ratePerSecond })
+  const tookMs: number[] = []
+  await seenAtLeast(collector, ratePerSecond / 5)
+  for (let restart = 1; restart <= restarts; restart++) {
+    const startMs = performance.now()
+    process.kill(proxy.pid, 'SIGHUP')
+    await takenOver(proxy, restart)
+    tookMs.push(Math.round(performance.now() - startMs))
+    await settledDown(proxy, restart)
+    await seenAtLeast(collector, collector.seen() + ratePerSecond / 5)
+  }
+  return resultOf(await load.stop(), collector, tookMs)
+}
+
+export async function resultOf(
+  { sent, tookMs: sendingMs }: SentLoad,
+  collector: CountingCollector,
+  tookMs: readonly number[] = [],
+): Promise<RestartedLoad> {
+  const sentDatapoints = sent.reduce((sum, each) => sum + each, 0)
+  await collector.settled(sentDatapoints)
+  const ratePerSecond = Math.round((sentDatapoints * 1000) / sendingMs)
+  return { sentDatapoints, ...collector.tally(sent), ratePerSecond, tookMs }
+}
+
+/** Resolves when the new process reads for the `count`th time. */
+export function takenOver(proxy: ProxyProcess, count = 1): Promise<unknown> {
+  return nth(proxy, 'endpoints of an earlier run are back', count)
+}
+
+/** Resolves when the process before has gone and the next restart may come. */
+function settledDown(proxy: ProxyProcess, count: number): Promise<unknown> {
+  return nth(proxy, 'the work is done by another process from now on; this one watches it', count)
+}
+
+function nth(proxy: ProxyProcess, message: string, count: number): Promise<unknown> {
+  let seen = 0
+  return proxy.logWhere(({ msg }) => msg === message && ++seen === count)
+}
+
+export async function seenAtLeast(collector: CountingCollector, datapoints: number): Promise<void> {
+  const deadlineMs = performance.now() + 20_000
+  while (collector.seen() < datapoints) {
+    if (performance.now() > deadlineMs) throw new Error(`Only ${collector.seen()} of ${datapoints} datapoints arrived`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
