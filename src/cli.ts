@@ -24,7 +24,7 @@ await main()
 async function main(): Promise<void> {
   const version = ownVersion()
   const columns = Math.min(Math.max(stdout.columns ?? 100, 60), 120)
-  const invocation = readCommandLine(argv.slice(2), { version, columns })
+  const invocation = readCommandLine(argv.slice(2), { version, columns, shell: env.SHELL })
   switch (invocation.asks) {
     case 'text':
       return end(ExitCode.ok, stdout, invocation.text)

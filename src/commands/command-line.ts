@@ -4,6 +4,7 @@ import { renderOptions } from '../options/render.js'
 import type { FlagValue } from '../options/sources.js'
 import { didYouMean } from '../options/suggest.js'
 import type { AnyCommand, CommandText } from './command.js'
+import { completionHelp, completionScript, shellOf, shells } from './completion.js'
 import { commandGroups, commands } from './index.js'
 
 /** What a command line asks for. */
@@ -25,6 +26,8 @@ interface Looks {
   readonly version: string
   /** Width of help in characters. */
   readonly columns: number
+  /** The path of the user's shell, whose completion is meant where none is named. */
+  readonly shell?: string | undefined
 }
 
 /** What yargs does when it comes upon a command. */
@@ -50,6 +53,7 @@ const exitCodes = {
  * `resolve` says what is wrong with them, all at once.
  */
 export function readCommandLine(args: readonly string[], looks: Looks): Invocation {
+  if (args[0] === 'completion') return completion(args.slice(1), looks.shell)
   let chosen: { readonly command: AnyCommand; readonly words: Words } | undefined
   let output = ''
   const program = createProgram(looks, {
@@ -67,6 +71,14 @@ export function readCommandLine(args: readonly string[], looks: Looks): Invocati
   if (output !== '') return { asks: 'text', text: output }
   if (chosen) return invocation(chosen.command, chosen.words)
   return { asks: 'misuse', text: misuse(words._.map(String), looks) }
+}
+
+function completion(args: readonly string[], userShell: string | undefined): Invocation {
+  if (asksForText(args)) return { asks: 'text', text: `${completionHelp}\n\n${exitCodesText()}` }
+  const [named] = args
+  const shell = named === undefined ? shellOf(userShell) : shells.find((shell) => shell === named)
+  if (shell !== undefined) return { asks: 'text', text: completionScript(shell) }
+  return { asks: 'misuse', text: `dcos-stats: no completion for "${named}". There is one for ${shells.join(', ')}.` }
 }
 
 function asksForText(args: readonly string[]): boolean {
@@ -97,7 +109,10 @@ function createProgram(looks: Looks, handling: Handling): Argv {
     .alias('help', 'h')
     .version(looks.version)
     .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodesText()}`)
-  return addBranch(program, '', handling).completion('completion', 'Prints a script for shell completion (bash, zsh).')
+  return addBranch(program, '', handling).completion(
+    'completion',
+    'Prints a script for shell completion: completion bash, zsh or fish; unless named, that of $SHELL.',
+  )
 }
 
 function addCommand(program: Argv, command: AnyCommand, words: string | string[], handling: Handling): void {

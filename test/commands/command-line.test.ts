@@ -129,8 +129,23 @@ test('--version', () => {
 })
 
 describe('completion', () => {
-  test('prints a script', () => {
-    expect(read('completion')).toEqual({ asks: 'text', text: expect.stringContaining('dcos-stats_yargs_completions') })
+  test.each<[shell: string | undefined, line: string, text: RegExp]>([
+    [undefined, 'completion bash', /^# .* for bash/],
+    [undefined, 'completion zsh', /^#compdef dcos-stats\n/],
+    ['/bin/bash', 'completion fish', /^# .* for fish/],
+    ['/usr/bin/fish', 'completion', /^# .* for fish/],
+    ['/usr/bin/zsh', 'completion', /^#compdef/],
+    ['/bin/sh', 'completion', /^# .* for bash/],
+    [undefined, 'completion', /^# .* for bash/],
+    [undefined, 'completion --help', /^dcos-stats completion \[bash\|zsh\|fish\]\n[\s\S]*Exit codes:/],
+  ])('where SHELL is %s, "%s" prints a script', (shell, line, text) => {
+    const answer = readCommandLine(line.split(' '), { ...looks, shell })
+    expect(answer).toEqual({ asks: 'text', text: expect.stringMatching(text) })
+  })
+
+  test('for a shell that is unknown there is none', () => {
+    const text = 'dcos-stats: no completion for "tcsh". There is one for bash, zsh, fish.'
+    expect(read('completion tcsh')).toEqual({ asks: 'misuse', text })
   })
 
   test.each<[typed: string, offered: string]>([
