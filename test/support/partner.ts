@@ -12,7 +12,11 @@ export function listWith(
   return { topic, tags: all, datapoints: encodeDatapoints(datapoints) }
 }
 
-/** Looks again at each turn of the event loop until something is so; jest's own timeout ends a wait for ever. */
+/** Looks again at each turn of the event loop until something is so. */
 export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+  const endMs = performance.now() + 25_000
+  while (!isSo()) {
+    if (performance.now() > endMs) throw new Error(`Waited in vain for ${isSo}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
