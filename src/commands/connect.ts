@@ -4,6 +4,7 @@ import { agentUrl } from '../agent/agent-address.js'
 import { createAgentClient } from '../agent/client.js'
 import { lookupBrokers } from '../bus/kafka-brokers.js'
 import { parseHostPort } from '../options/address.js'
+import { agentOptions } from '../options/agent.js'
 import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import type { HostPort } from '../platform/hosts.js'
 import { Counters } from '../telemetry/counters.js'
@@ -75,11 +76,16 @@ async function resolveName({ address }: Of<'udp'>, { timeoutMs }: TrialOptions):
 async function tryAgent(peer: Of<'agent'>, { timeoutMs, signal, version }: TrialOptions): Promise<Trial> {
   let url = peer.url ?? peer.ipCommand
   const trial = await attempt(peer, url, async () => {
-    url = await within(timeoutMs, agentUrl(peer, new Counters()))
+    url = await within(timeoutMs, agentUrl({ ...peer, onNoIpCommand: noIpCommandOf(peer) }, new Counters()))
     const client = createAgentClient({ userAgent: `dcos-stats/${version}`, credential: peer.credential, timeoutMs })
     return describeState(await client.get(`${url}/state`, signal))
   })
   return { ...trial, address: withoutCredential(url) }
+}
+
+/** Where only the standard command is missing, the daemons look on this machine, too. */
+function noIpCommandOf({ ipCommand }: Of<'agent'>): (() => void) | undefined {
+  return ipCommand === agentOptions['agent-ip-command'].default ? () => {} : undefined
 }
 
 function describeState(reply: Uint8Array): string {

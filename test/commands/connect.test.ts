@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net'
 import { type Trial, tryPeer } from '../../src/commands/connect.js'
 import type { Peer } from '../../src/commands/peers.js'
+import { agentOptions } from '../../src/options/agent.js'
 import { startJsonServer } from '../support/json-server.js'
 
 const open: { close(): unknown }[] = []
@@ -133,6 +134,13 @@ describe('the Mesos agent', () => {
       fault: true,
       said: expect.stringContaining('--agent-ip-command'),
     })
+  })
+
+  test('is looked for on this machine where the command of DC/OS nodes is not there', async () => {
+    const server = await agentThat(200, '{"id": "S3"}')
+    const port = Number(new URL(server.url).port)
+    const ipCommand = agentOptions['agent-ip-command'].default as string
+    expect(await attempt(agent({ ipCommand, port }))).toMatchObject({ address: server.url, said: 'is agent S3' })
   })
 
   test('in an address the password is not shown', async () => {
