@@ -27,6 +27,8 @@ export interface TrialOptions {
   readonly timeoutMs: number
   readonly signal: AbortSignal
   readonly version: string
+  /** The brokers of a framework; by DNS and the framework's own word unless given. */
+  readonly lookUp?: (framework: string) => Promise<readonly string[]>
 }
 
 type Of<Kind extends Peer['kind']> = Extract<Peer, { kind: Kind }>
@@ -103,9 +105,10 @@ function parseJson(text: string): { id?: unknown } | undefined {
 }
 
 async function tryFramework(peer: Of<'kafka_framework'>, options: TrialOptions): Promise<readonly Trial[]> {
+  const { timeoutMs, lookUp = (framework: string) => lookupBrokers({ framework }) } = options
   let brokers: readonly string[] = []
   const trial = await attempt(peer, peer.framework, async () => {
-    brokers = await within(options.timeoutMs, lookupBrokers(peer))
+    brokers = await within(timeoutMs, lookUp(peer.framework))
     return `has ${brokers.length === 1 ? 'one broker' : `${brokers.length} brokers`}`
   })
   const trials = await Promise.all(
