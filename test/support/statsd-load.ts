@@ -58,6 +58,8 @@ export interface CountingCollector {
   settled(datapoints: number, quietMs?: number): Promise<void>
   /** Numbers that are missing of those sent, and those that came again. */
   tally(sent: readonly number[]): Tally
+  /** Forgets all numbers, for a load that begins with 0 again. */
+  forget(): void
   stop(): Promise<void>
 }
 
@@ -125,6 +127,11 @@ export async function startCountingCollector(port = 0): Promise<CountingCollecto
         return total - found
       })
       return { missing: missing.reduce((sum, each) => sum + each, 0), repeated }
+    },
+    forget() {
+      numbers.length = 0
+      seen = 0
+      repeated = 0
     },
     async stop() {
       const closed = once(server, 'close')
