@@ -51,6 +51,7 @@ async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Pr
     requireAllAcks: options.kafkaRequireAllAcks,
     idempotent: options.kafkaIdempotent,
     createTopics: createTopicsOf(options),
+    retryPauseMs: options.kafkaFlushMs,
   })
 }
 

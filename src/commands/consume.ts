@@ -15,6 +15,10 @@ import { createSinkOf, type DataOutput } from './sink-parts.js'
 
 export type ConsumeOptions = Parsed<typeof consumeOptions>
 
+/** A write of several batches is several requests at the same time. */
+const BATCHES_IN_A_WRITE = 8
+/** About what a datapoint takes in memory, with its share of the tags. */
+const POINT_BYTES = 64
 /** What waits for a sink in memory; the bus keeps the rest. */
 const QUEUE_BYTES = 32 * 1024 * 1024
 
@@ -84,7 +88,7 @@ async function createSinkDelivery(
     log,
     clock,
     backoff: createBackoff({ firstMs: 500, maxMs: 30_000 }),
-    ...(limits && { batch: { limits } }),
+    ...(limits && { batch: { limits }, mergeBytes: options.batchPoints * POINT_BYTES * BATCHES_IN_A_WRITE }),
     queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'rejected_by_sink' },
     pushSettles: 'when_written',
     readiness: readiness.of(name),

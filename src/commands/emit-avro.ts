@@ -80,6 +80,7 @@ function runConnection(emission: Emission, index: number): Promise<void> {
     uid: process.getuid?.() ?? 0,
     periodMs: options.period * 1000,
     ...(numbering && { numbering }),
+    series: options.series,
   })
   const delivery = createDelivery({
     sink: options.recordOutputLog ? recordingSink(collector, { log, lists: true, hexdump: false }) : collector,

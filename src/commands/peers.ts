@@ -4,6 +4,7 @@ import type { consumeOptions } from '../options/consume.js'
 import type { emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
 import type { localStackOptions } from '../options/local-stack.js'
 import type { Parsed } from '../options/option.js'
+import { type Store, storeAddress } from '../options/sinks.js'
 import type { statsdProxyOptions } from '../options/statsd-proxy.js'
 import { formatAddress } from '../platform/hosts.js'
 
@@ -58,7 +59,7 @@ type ProxyOutputFields = Pick<
 >
 type SinkFields = Pick<
   Parsed<typeof consumeOptions>,
-  'sink' | 'outputHost' | 'outputPort' | 'graphiteProtocol' | 'kafkaBrokers'
+  'sink' | 'outputHost' | 'outputPort' | `${Store}Host` | `${Store}Port` | 'graphiteProtocol'
 >
 
 export function statsdProxyPeers(options: Parsed<typeof statsdProxyOptions>): readonly Peer[] {
@@ -141,13 +142,14 @@ export function broker(address: string): Peer {
   return { kind: 'tcp', role: 'Kafka broker', option: 'kafka-brokers', address }
 }
 
-function sinkPeers({ sink, outputHost, outputPort, graphiteProtocol }: SinkFields): readonly Peer[] {
-  if (outputHost === undefined) return []
-  return sink.flatMap((name) => {
+function sinkPeers(options: SinkFields): readonly Peer[] {
+  return options.sink.flatMap((name) => {
     if (name === 'stdout') return []
-    if (name === 'influx') return [tcp('InfluxDB', 'output-host', outputHost, outputPort ?? 8086)]
-    const peer = graphiteProtocol === 'udp' ? udp : tcp
-    return [peer('Graphite', 'output-host', outputHost, outputPort ?? 2003)]
+    const { host, port, hostOption } = storeAddress(name, options)
+    if (host === undefined) return []
+    if (name === 'influx') return [tcp('InfluxDB', hostOption, host, port ?? 8086)]
+    const peer = options.graphiteProtocol === 'udp' ? udp : tcp
+    return [peer('Graphite', hostOption, host, port ?? 2003)]
   })
 }
 

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { GraphiteNaming } from '../codec/graphite-line.js'
 import type { Parsed } from '../options/option.js'
-import type { sinkOptions } from '../options/sinks.js'
+import { type sinkOptions, storeAddress } from '../options/sinks.js'
 import { influxTargetOf, influxUrl } from '../outputs/influx-address.js'
 import type { Sink } from '../outputs/sink.js'
 import { createStdoutSink } from '../outputs/stdout.js'
@@ -40,8 +40,10 @@ export async function createSinkOf(
 
 async function createInfluxSinkOf(options: SinkOptions, { log, counters, clock }: Daemon): Promise<Sink> {
   const { createInfluxSink } = await import('../outputs/influx.js')
+  const { host = '', port, hostOption, portOption } = storeAddress('influx', options)
   return createInfluxSink({
-    url: influxUrl(options.outputHost ?? '', options.outputPort),
+    url: influxUrl(host, port),
+    addressOptions: [hostOption, portOption],
     target: influxTargetOf(options),
     measurement: options.measurementName,
     onCollision: options.onCollision,
@@ -54,9 +56,11 @@ async function createInfluxSinkOf(options: SinkOptions, { log, counters, clock }
 
 async function createGraphiteSinkOf(options: SinkOptions, { log, clock }: Daemon): Promise<Sink> {
   const { createGraphiteSink } = await import('../outputs/graphite.js')
+  const { host = '', port = 2003, hostOption, portOption } = storeAddress('graphite', options)
   return createGraphiteSink({
-    host: options.outputHost ?? '',
-    port: options.outputPort ?? 2003,
+    host,
+    port,
+    addressOptions: [hostOption, portOption],
     protocol: options.graphiteProtocol,
     naming: namingOf(options),
     exitOnConnectFailure: options.exitOnConnectFailure,

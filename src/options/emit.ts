@@ -60,6 +60,10 @@ export const emitAvroOptions = {
       help: 'Simulated nodes: their lists carry host names of their own, <hostname>-1 and so on.',
     }),
     ...loadOptions,
+    series: integer({
+      default: 1,
+      help: 'Names that numbered datapoints take turns with, numbered.1 and so on; 1 is numbered alone.',
+    }),
   }),
   ...commonOptions,
 }

@@ -8,6 +8,10 @@ const selection = group('Sinks', {
   }),
   'output-host': text({ placeholder: 'HOST', help: 'Host of InfluxDB or Graphite.' }),
   'output-port': port({ defaultText: '8086 for influx, 2003 for graphite', help: 'Its port.' }),
+  'influx-host': text({ placeholder: 'HOST', defaultText: '--output-host', help: 'Host of InfluxDB alone.' }),
+  'influx-port': port({ defaultText: '--output-port', help: 'Its port.' }),
+  'graphite-host': text({ placeholder: 'HOST', defaultText: '--output-host', help: 'Host of Graphite alone.' }),
+  'graphite-port': port({ defaultText: '--output-port', help: 'Its port.' }),
 })
 
 const stdout = group('Sink stdout', {
@@ -34,8 +38,8 @@ const influx = group('Sink influx', {
   'batch-ms': milliseconds({ default: 100, help: 'Or once the first has waited this long.' }),
   gzip: flag({ default: true, help: 'Compress requests.' }),
   'on-collision': choice(['last', 'sum', 'spread'], {
-    default: 'last',
-    help: 'Datapoints of one series in the same millisecond: the last stays, they are added, or the later ones move on by the smallest step.',
+    default: 'spread',
+    help: 'Datapoints of one series in the same millisecond: the last stays, they are added, or each gets a nanosecond of its own.',
   }),
 })
 
@@ -55,18 +59,50 @@ export const sinkOptions = { ...selection, ...stdout, ...influx, ...graphite }
 
 type Options = Parsed<typeof sinkOptions>
 
-export function checkSinks(options: Options): readonly Complaint[] {
-  const stores = options.sink.filter((sink) => sink !== 'stdout')
-  return [...checkHost(options, stores), ...checkInflux(options)]
+/** A sink that is a server. */
+export type Store = 'influx' | 'graphite'
+
+/** Where a store is, and the options that say so: its own ones where they are given, else those that both share. */
+export interface StoreAddress {
+  readonly host: string | undefined
+  readonly port: number | undefined
+  /** Without dashes. */
+  readonly hostOption: string
+  readonly portOption: string
 }
 
-function checkHost({ outputHost }: Options, stores: readonly string[]): readonly Complaint[] {
-  if (stores.length > 1) {
-    const text = 'influx and graphite share --output-host and --output-port: start a consumer for each.'
-    return [{ options: ['sink'], text }]
+export function storeAddress(
+  store: Store,
+  options: Pick<Options, 'outputHost' | 'outputPort' | `${Store}Host` | `${Store}Port`>,
+): StoreAddress {
+  const { [`${store}Host` as const]: ownHost, [`${store}Port` as const]: ownPort, outputHost, outputPort } = options
+  return {
+    host: ownHost ?? outputHost,
+    port: ownPort ?? outputPort,
+    hostOption: ownHost === undefined ? 'output-host' : `${store}-host`,
+    portOption: ownPort === undefined ? 'output-port' : `${store}-port`,
   }
-  if (stores.length === 0 || outputHost !== undefined) return []
-  return [{ options: ['sink', 'output-host'], text: `--sink ${stores[0]} needs --output-host (OUTPUT_HOST).` }]
+}
+
+export function checkSinks(options: Options): readonly Complaint[] {
+  const stores = options.sink.filter((sink) => sink !== 'stdout')
+  return [...checkHosts(options, stores), ...checkSharedPort(options, stores), ...checkInflux(options)]
+}
+
+function checkHosts(options: Options, stores: readonly Store[]): readonly Complaint[] {
+  const homeless = stores.filter((store) => storeAddress(store, options).host === undefined)
+  return homeless.map((store) => {
+    const own = stores.length > 1 ? ` or --${store}-host` : ''
+    return { options: ['sink', 'output-host'], text: `--sink ${store} needs --output-host (OUTPUT_HOST)${own}.` }
+  })
+}
+
+/** Both may live on one host, each at its usual port; but a port is one server's. */
+function checkSharedPort(options: Options, stores: readonly Store[]): readonly Complaint[] {
+  const sharing = stores.filter((store) => storeAddress(store, options).portOption === 'output-port')
+  if (sharing.length < 2 || options.outputPort === undefined) return []
+  const text = '--output-port cannot be the port of both influx and graphite: give --influx-port and --graphite-port.'
+  return [{ options: ['sink', 'output-port'], text }]
 }
 
 function checkInflux({ sink, outputDatabase, bucket, token }: Options): readonly Complaint[] {

@@ -18,6 +18,8 @@ export interface GraphiteSinkOptions {
   readonly port: number
   readonly protocol: GraphiteProtocol
   readonly naming: GraphiteNaming
+  /** Options that gave host and port, for advice; output-host and output-port unless given. */
+  readonly addressOptions?: readonly [host: string, port: string]
   /** Whether a connection that cannot be made ends the process (69); else it is tried again. */
   readonly exitOnConnectFailure: boolean
   readonly clock: Clock
@@ -77,9 +79,10 @@ interface Carrier {
   close(): Promise<void>
 }
 
-function unreachable({ host, port, protocol }: GraphiteSinkOptions, cause: unknown, exitCode?: number): StatsError {
+function unreachable(options: GraphiteSinkOptions, cause: unknown, exitCode?: number): StatsError {
+  const { host, port, protocol, addressOptions = ['output-host', 'output-port'] } = options
   const why = `Graphite at ${host}:${port} (${protocol}) does not take data: ${messageOf(cause)}.`
-  const check = 'Check --output-host, --output-port and --graphite-protocol.'
+  const check = `Check --${addressOptions.join(', --')} and --graphite-protocol.`
   return new StatsError('DS_GRAPHITE_UNREACHABLE', `${why} ${check}`, {
     cause,
     ...(exitCode !== undefined && { exitCode }),

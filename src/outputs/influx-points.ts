@@ -5,8 +5,8 @@ import type { MetricList } from '../model/metric-list.js'
 export const collisionRules = ['last', 'sum', 'spread'] as const
 /**
  * What becomes of two datapoints of one series (same tags and name) in the same millisecond, of which InfluxDB keeps one:
- * last: the later one stays; sum: they are added; spread: the later ones move on by a nanosecond each, the smallest
- * step InfluxDB tells apart.
+ * last: the later one stays; sum: they are added, as far as this process wrote them; spread: the later ones move on by a
+ * nanosecond each, the smallest step InfluxDB tells apart.
  */
 export type CollisionRule = (typeof collisionRules)[number]
 
@@ -41,6 +41,10 @@ interface Series {
   /** The same of the last settled write, where it had datapoints of this series. */
   settledWrite: number
   settledEntries: Entry[]
+  /** The newest one that was ever settled; absent: who wrote this series before, and what, is not known. */
+  newest: Entry | undefined
+  /** Only while nothing is known of the series: its first time, and the points there. */
+  first: { readonly entry: Entry; readonly points: number[] } | undefined
 }
 
 /** One time of a series; a series' entries are sorted by time. */
@@ -54,8 +58,12 @@ interface Entry {
 }
 
 /**
- * Makes points of lists, and finds datapoints that would silently overwrite each other: within a write, and between a write and
- * the one before it, because batches end anywhere. What is older is not remembered.
+ * Makes points of lists, and finds datapoints that would silently overwrite each other: within a write, and between writes,
+ * because batches end anywhere: the whole write before is remembered, and of each series the newest time.
+ *
+ * A process that takes over from another one knows nothing of what that one wrote last, maybe in the very millisecond that
+ * begins the new one's first write. So with `spread` a series that has many datapoints in a millisecond begins with nanoseconds that
+ * nobody uses otherwise: datapoints may then be there twice, but never one in place of another.
  */
 export class InfluxPointMaker {
   readonly #names: InfluxNames
@@ -106,8 +114,12 @@ export class InfluxPointMaker {
     }
     const earlier = this.#settledEntry(series, timeMs)
     const entry = earlier ? this.#meetEarlier(write, series, earlier, value) : newEntry(write, series, timeMs, value, 0)
-    if (entry === undefined) write.notFinite++
-    else if (at === series.entries.length) series.entries.push(entry)
+    if (entry === undefined) {
+      write.notFinite++
+      return
+    }
+    if (series.newest === undefined && series.entries.length === 0) series.first = { entry, points: [entry.point] }
+    if (at === series.entries.length) series.entries.push(entry)
     else series.entries.splice(at, 0, entry)
   }
 
@@ -126,8 +138,22 @@ export class InfluxPointMaker {
         return
       case 'spread':
         met.extraNs++
-        write.add(series.head, met.timeMs, value, met.extraNs)
+        this.#tellFirst(write, series, met, write.add(series.head, met.timeMs, value, met.extraNs))
     }
+  }
+
+  /** A second crowded millisecond: the series is of the kind whose first one may have begun in another process. */
+  #tellFirst(write: WritePoints, series: Series, met: Entry, point: number): void {
+    const { first } = series
+    if (first === undefined) return
+    if (first.entry === met) {
+      first.points.push(point)
+      return
+    }
+    const aside = asideNs(first.entry.value)
+    first.entry.extraNs += aside
+    for (const each of first.points) write.move(each, aside)
+    series.first = undefined
   }
 
   /** The datapoint meets one that is with InfluxDB already: undefined where their sum is no number. */
@@ -140,23 +166,36 @@ export class InfluxPointMaker {
   }
 
   #settledEntry(series: Series, timeMs: number): Entry | undefined {
+    if (series.newest?.timeMs === timeMs) return series.newest
     if (series.settledWrite !== this.#settledNumber) return undefined
     const entry = series.settledEntries[indexOfTime(series.settledEntries, timeMs)]
     return entry?.timeMs === timeMs ? entry : undefined
   }
 
   #turnOver(series: Series): void {
-    if (series.write === this.#settledNumber) {
+    // A write that was not settled came again with the same series, so an older one was.
+    if (series.write <= this.#settledNumber) {
       series.settledWrite = series.write
       series.settledEntries = series.entries
+      const last = series.entries.at(-1)
+      if (last && last.timeMs >= (series.newest?.timeMs ?? Number.NEGATIVE_INFINITY)) series.newest = last
     }
+    series.first = undefined
     series.write = this.#writeNumber
     series.entries = []
   }
 
   #addSeries(known: Map<string, Series>, prefix: string, name: string): Series {
     const head = `${prefix}${this.#names.fieldOf(name)}=`
-    const series = { head, write: -1, entries: [], settledWrite: -1, settledEntries: [] }
+    const series: Series = {
+      head,
+      write: -1,
+      entries: [],
+      settledWrite: -1,
+      settledEntries: [],
+      newest: undefined,
+      first: undefined,
+    }
     known.set(name, series)
     this.#seriesCount++
     return series
@@ -171,6 +210,15 @@ export class InfluxPointMaker {
 function newEntry(write: WritePoints, { head }: Series, timeMs: number, value: number, extraNs: number): Entry {
   return { timeMs, point: write.add(head, timeMs, value, extraNs), value, extraNs }
 }
+
+/** Whole microseconds up to half a millisecond, the same for the same value: a batch that comes again overwrites itself. */
+function asideNs(value: number): number {
+  float[0] = value
+  return 1000 * (1 + (((Math.imul(words[0] ?? 0, 0x9e3779b1) ^ Math.imul(words[1] ?? 0, 0x85ebca6b)) >>> 0) % 499))
+}
+
+const float = new Float64Array(1)
+const words = new Uint32Array(float.buffer)
 
 /** Where `timeMs` is among the entries, or belongs. */
 function indexOfTime(entries: readonly Entry[], timeMs: number): number {
@@ -208,6 +256,10 @@ class WritePoints implements InfluxPoints {
     const point = this.#values.push(value) - 1
     if (extraNs > 0) this.#extraNs.set(point, extraNs)
     return point
+  }
+
+  move(point: number, extraNs: number): void {
+    this.#extraNs.set(point, (this.#extraNs.get(point) ?? 0) + extraNs)
   }
 
   replace(point: number, value: number): void {

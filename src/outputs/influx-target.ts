@@ -68,15 +68,19 @@ export function dialectOf({ version }: InfluxTarget): InfluxDialect {
   return version === 3 ? 'v3' : 'go'
 }
 
-/** What a person should look at when InfluxDB refuses everything with this status. */
-export function whatToCheck(target: InfluxTarget, status: number): string {
+/**
+ * What a person should look at when InfluxDB refuses everything with this status.
+ *
+ * @param addressOptions options that gave host and port
+ */
+export function whatToCheck(target: InfluxTarget, status: number, addressOptions: readonly string[]): string {
   const credential = target.version === 1 ? '--output-username and --output-password' : '--token'
   const place = { 1: '--output-database, --create-db and --retention-policy', 2: '--org and --bucket', 3: '--bucket' }
   const version =
     'and that this InfluxDB is version 1 (--output-database), 2 (--org and --bucket) or 3 (--bucket alone)'
   if (status === 401) return `Check ${credential}.`
   if (status === 403) return `Check that the user of ${credential} may write there (${place[target.version]}).`
-  return `Check --output-host, --output-port, ${place[target.version]}, ${version}.`
+  return `Check --${addressOptions.join(', --')}, ${place[target.version]}, ${version}.`
 }
 
 // Credentials go into a header and never into the URL, which ends up in messages and in the logs of proxies.

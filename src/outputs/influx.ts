@@ -14,6 +14,8 @@ import type { Drop, Sink, WriteResult } from './sink.js'
 export interface InfluxSinkOptions {
   /** Such as `http://influx:8086`. */
   readonly url: string
+  /** Options that gave host and port, for advice; output-host and output-port unless given. */
+  readonly addressOptions?: readonly [host: string, port: string]
   readonly target: InfluxTarget
   readonly measurement: string
   readonly onCollision: CollisionRule
@@ -130,8 +132,8 @@ class InfluxSink implements Sink {
   }
 
   #refusedForGood(words: string): StatsError {
-    const { url, target } = this.#options
-    const check = whatToCheck(target, Number.parseInt(words, 10))
+    const { url, target, addressOptions = ['output-host', 'output-port'] } = this.#options
+    const check = whatToCheck(target, Number.parseInt(words, 10), addressOptions)
     return new StatsError('DS_INFLUX_REFUSED', `InfluxDB at ${url} refuses everything (${words}). ${check}`, {
       exitCode: ExitCode.unavailable,
     })

@@ -65,6 +65,19 @@ test.each<[rule: string, command: string, variables: Record<string, string>, pee
     ['udp g:9 --output-host'],
   ],
   [
+    'two stores have their own addresses, or share a host',
+    'consume',
+    {
+      BUS: 'embedded',
+      SINK: 'influx,graphite',
+      OUTPUT_HOST: 'h',
+      OUTPUT_DATABASE: 'd',
+      GRAPHITE_HOST: 'g',
+      GRAPHITE_PORT: '9',
+    },
+    ['tcp h:8086 --output-host', 'tcp g:9 --graphite-host'],
+  ],
+  [
     'the StatsD emitter sends by UDP',
     'emit statsd',
     { STATSD_UDP_HOST: 'h', STATSD_UDP_PORT: '8125' },

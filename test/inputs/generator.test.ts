@@ -90,4 +90,22 @@ describe('createGenerator', () => {
     expect(numbers).toEqual(Array.from({ length: 250 }, (_, i) => i + 1))
     expect(ledger.received).toBe(250)
   })
+
+  test('numbered datapoints take turns with several names', async () => {
+    const names: string[] = []
+    const numbering = createNumbering({ count: 5, due: () => Infinity })
+    const ledger = new Ledger('emit')
+    const source = createGenerator({
+      ...common,
+      clock: createFakeClock(),
+      ledger,
+      periodMs: 1000,
+      numbering,
+      series: 2,
+    })
+    await source.run(async ([list]) => {
+      names.push(...decodeDatapoints((list as MetricList).datapoints).map(({ name, value }) => `${name}=${value}`))
+    }, new AbortController().signal)
+    expect(names).toEqual(['numbered.1=1', 'numbered.2=2', 'numbered.1=3', 'numbered.2=4', 'numbered.1=5'])
+  })
 })

@@ -89,9 +89,50 @@ test('a write that comes again makes the same points and does not collide with i
   expect(again.collisions).toBe(2)
 })
 
-test('a write before the one before is not remembered', () => {
-  const lines = written('spread', [point('a', 1, at)], [point('b', 1, at)], [point('a', 2, at)])
-  expect(lines[2]).toEqual([`m a=2 ${at}`])
+test('of a series that was not in the write before, its newest time is remembered, an older one is not', () => {
+  const points = [point('a', 1, at), point('a', 1, at + 1)]
+  const lines = written('spread', points, [point('b', 1, at)], [point('a', 2, at), point('a', 2, at + 1)])
+  expect(lines[2]).toEqual([`m a=2 ${at}000000`, `m a=2 ${at + 1}000001`])
+})
+
+describe('a process that goes on where another one was killed', () => {
+  // Many datapoints in each millisecond; the cut goes through the third one.
+  const points = Array.from({ length: 60 }, (_, n) => point('a', n, at + Math.floor(n / 10)))
+  const before = points.slice(0, 25)
+
+  test.each([
+    ['behind what was written', 25],
+    ['with some of it again', 17],
+    ['with all of it again', 0],
+  ])('%s: every value is in InfluxDB', (_how, from) => {
+    const stored = storedBy(
+      written('spread', before.slice(0, 12), before.slice(12)),
+      written('spread', points.slice(from)),
+    )
+    expect(new Set(stored.values())).toEqual(new Set(points.map(({ value }) => value)))
+    // Only its first millisecond may be there twice.
+    expect(stored.size).toBeLessThanOrEqual(points.length + 10)
+  })
+
+  test('that is killed before its write is settled does the same again', () => {
+    const again = written('spread', points.slice(17))
+    const stored = storedBy(written('spread', before), again, again)
+    expect(stored).toEqual(storedBy(written('spread', before), again))
+  })
+
+  /** What InfluxDB has then, by time. */
+  function storedBy(...processes: string[][][]): Map<string, number> {
+    const rows = processes.flat(2).map((line) => /=(\d+) (\d+)$/.exec(line) ?? [])
+    return new Map(rows.map(([, value, time]) => [String(time).padEnd(19, '0'), Number(value)]))
+  }
+
+  test('writes a series that is not crowded at its own times', () => {
+    expect(written('spread', [...twice, point('a', 3, at + 1)])[0]?.map((line) => line.split(' ')[2])).toEqual([
+      `${at}000000`,
+      `${at}000001`,
+      `${at + 1}000000`,
+    ])
+  })
 })
 
 test('nanoseconds only in requests that need them', () => {
