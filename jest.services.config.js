@@ -1,4 +1,4 @@
-/** Suites against real servers: Kafka (java and mvn needed, or KAFKA_BROKERS). They fail where a server cannot be had. */
+/** Suites against real servers, which `test/services/install` installs. They fail where a server cannot be had. */
 import config from './jest.config.js'
 
 export default {
