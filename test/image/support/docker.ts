@@ -15,6 +15,8 @@ export interface Docker {
   readonly base: string
   /** Runs `docker ...args`; rejects, with what docker said, where its exit code is not 0. */
   run(...args: string[]): Promise<Output>
+  /** Starts `docker ...args` and leaves it running. */
+  spawn(...args: string[]): ChildProcess
   /** Rejects where `isMeant` is not fulfilled in time; asked each 250 ms. */
   until<Value>(look: () => Promise<Value>, isMeant: (value: Value) => boolean, withinMs?: number): Promise<Value>
   /** Ends what `openDocker` has started. */
@@ -45,9 +47,10 @@ export async function openDocker(): Promise<Docker> {
   }
 }
 
-function dockerOf(env: NodeJS.ProcessEnv): Pick<Docker, 'run' | 'until'> {
+function dockerOf(env: NodeJS.ProcessEnv): Pick<Docker, 'run' | 'spawn' | 'until'> {
   return {
     run: (...args) => command('docker', args, env),
+    spawn: (...args) => spawn('docker', args, { env, stdio: ['ignore', 'pipe', 'pipe'] }),
     async until(look, isMeant, withinMs = 60_000) {
       const endMs = performance.now() + withinMs
       for (;;) {
