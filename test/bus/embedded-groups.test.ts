@@ -145,8 +145,9 @@ test('a batch that fails does not hold up other partitions, and comes again late
   await reader.until(21)
   expect(reader.messages.at(-1)?.key).toBe('bad')
   const waits = triesMs.slice(1).map((at, index) => at - (triesMs[index] ?? 0))
-  expect(waits.map((wait) => wait >= 95)).toEqual([true, true, true])
-  expect(waits[2]).toBeGreaterThan((waits[0] ?? 0) * 2)
+  // A busy machine only lengthens a wait: what each is at least is what shows that they grow.
+  const atLeastMs = [95, 195, 395]
+  expect(waits.map((wait, index) => wait >= (atLeastMs[index] ?? 0))).toEqual([true, true, true])
   await reader.stop()
 })
 
