@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { alternate, median, ratioOf } from '../support/figures.js'
+import { core, costOf, startWorker } from '../support/processes.js'
+import { checkLedger, startCollector } from '../support/stack.js'
+
+const connections = 20
+
+const shapes = [
+  { lists: 10, datapoints: 10, load: 1_000_000, target: 0.4 },
+  { lists: 1, datapoints: 100, load: 1_500_000, target: 0.2 },
+  { lists: 100, datapoints: 1, load: 300_000, target: 0.35 },
+]
+const targets = { deflate: 1.5, embedded: 1.7 }
+
+/** CPU of the whole collector for each datapoint, over avsc's and over a reader that only inflates. */
+export default async function collector(bench) {
+  for (const shape of shapes) {
+    for (const codec of ['null', 'deflate']) {
+      const name = `${shape.lists} lists × ${shape.datapoints}, ${codec}`
+      if (bench.isWanted(name)) await bench.step(`collector: ${name}`, () => measureShape(bench, name, shape, codec))
+    }
+  }
+}
+
+async function measureShape(bench, name, { lists, datapoints, load, target }, codec) {
+  const { program } = bench
+  const sender = startWorker('tcp-send', { program, lists, datapoints, codec, connections })
+  const floors = codec === 'null' ? { bytes: 'tcp-discard', avsc: 'avsc-collect' } : { inflate: 'inflate-count' }
+  const subjects = {}
+  for (const [subject, worker] of Object.entries(floors)) subjects[subject] = await startFloor(worker)
+  for (const bus of codec === 'null' ? ['none', 'embedded'] : ['none']) {
+    const dir = join(bench.dir, `collector-${lists}-${codec}-${bus}`)
+    subjects[bus] = await startCollector({ program, dir, bus, containers: connections, core: core.measured })
+  }
+
+  const sent = Object.fromEntries(Object.keys(subjects).map((subject) => [subject, 0]))
+  const rounds = Object.fromEntries(Object.keys(subjects).map((subject) => [subject, () => round(subject)]))
+  await alternate(1, rounds)
+  const samples = await alternate(bench.rounds, rounds)
+
+  async function round(subject) {
+    const { pid, port } = subjects[subject]
+    return costOf(pid, async () => {
+      const given = { port, datapoints: bench.share(load), limitSeconds: bench.roundLimitSeconds }
+      const { datapoints } = await sender.call('send', given)
+      sent[subject] += datapoints
+      return datapoints
+    })
+  }
+
+  const report = (subject, title, more = {}) =>
+    bench.report({
+      part: 'collector',
+      case: name,
+      subject: title,
+      unit: 'µs/datapoint',
+      cpu: median(samples[subject].map(({ cpuUs }) => cpuUs)),
+      wall: median(samples[subject].map(({ wallUs }) => wallUs)),
+      ...more,
+    })
+  const over = (base, subject) => ratioOf(samples[subject], samples[base], 'cpuUs')
+  if (codec === 'null') {
+    report('bytes', 'counting bytes')
+    report('avsc', 'avsc decoding and encoding')
+    report('none', 'dcos-stats, bus none', { ratio: over('avsc', 'none'), base: 'avsc', target })
+    const ratio = over('none', 'embedded')
+    report('embedded', 'dcos-stats, bus embedded', { ratio, base: 'bus none', target: targets.embedded })
+  } else {
+    report('inflate', 'inflating only')
+    report('none', 'dcos-stats, bus none', {
+      ratio: over('inflate', 'none'),
+      base: 'inflating',
+      target: targets.deflate,
+    })
+  }
+
+  for (const bus of ['none', 'embedded']) {
+    if (subjects[bus] === undefined) continue
+    const [ledger] = await subjects[bus].stop()
+    checkLedger(ledger, { received: sent[bus], forwarded: sent[bus], lost: 0 })
+  }
+  if (codec === 'null') {
+    const counted = await subjects.avsc.call('count')
+    if (counted !== sent.avsc) throw new Error(`avsc counted ${counted} of ${sent.avsc} datapoints`)
+  }
+  for (const each of [sender, ...Object.keys(floors).map((floor) => subjects[floor])]) await each.end()
+}
+
+async function startFloor(name) {
+  const floor = startWorker(name, {}, { core: core.measured })
+  return { ...floor, ...(await floor.call('open')) }
+}

@@ -1,0 +1,124 @@
+import { percentile } from '../support/figures.js'
+import { rssMbytesOf } from '../support/usage.js'
+import { defaultPeriods, fastPeriods, startWholeStack } from '../support/whole-stack.js'
+
+const part = 'end to end'
+const firstRate = 50_000
+const highestRate = 3_200_000
+const bisections = 3
+const idleLimitMbytes = 80
+const probes = { lines: 200, periodMs: 23 }
+
+/** emit -> proxy -> collector -> embedded bus -> consume: what it takes without loss, how long a datapoint is on its way. */
+export default async function endToEnd(bench) {
+  let rate = firstRate
+  if (bench.isWanted('100 ms'))
+    await bench.step('end to end: periods of 100 ms', async () => {
+      rate = await measureFast(bench)
+    })
+  if (bench.isWanted('defaults') && !bench.quick)
+    await bench.step('end to end: default periods', () => measureDefaults(bench, rate))
+}
+
+async function measureFast(bench) {
+  const stack = await startWholeStack(bench, 'fast', fastPeriods)
+  await stack.emit({ rate: firstRate, seconds: bench.quick ? 0.5 : 3, graceMs: 10_000 })
+  const { rate, limitedBy } = await highestLossless(bench, stack)
+  bench.report({
+    part,
+    case: `highest rate without loss${limitedBy}`,
+    subject: 'dcos-stats',
+    unit: 'datapoints/s',
+    value: rate,
+  })
+  const lines = bench.share(probes.lines)
+  reportDelays(bench, 'idle, periods of 100 ms', await stack.delays({ ...probes, lines, limitMs: 5000 }))
+  const load = stack.emit({ rate: rate / 2, seconds: bench.quick ? 1 : 6, graceMs: 10_000 })
+  // A second later emit has started.
+  await new Promise((resolve) => setTimeout(resolve, bench.quick ? 300 : 1000))
+  const busy = await stack.delays({ ...probes, lines, limitMs: 10_000 })
+  reportDelays(bench, 'at half of that rate, periods of 100 ms', busy)
+  await load
+  await soak(bench, stack, rate * 0.8)
+  await stack.stop()
+  return rate
+}
+
+/** Doubles the rate until something is lost or stays behind, then halves the step. */
+async function highestLossless(bench, stack) {
+  const seconds = bench.quick ? 0.5 : 2.5
+  let limitedBy = ''
+  const holds = async (tried) => {
+    const { lossless, linesPerSecond } = await stack.emit({ rate: tried, seconds, graceMs: 1500 })
+    const sent = linesPerSecond >= tried * 0.97
+    if (lossless && !sent) limitedBy = ' (emit sends no faster)'
+    return lossless && sent
+  }
+  let rate = 0
+  let step = firstRate
+  for (let tried = firstRate; tried <= highestRate && (await holds(tried)); tried *= 2) {
+    rate = tried
+    step = tried
+    if (bench.quick) return { rate, limitedBy }
+  }
+  for (let bisection = 0; bisection < bisections; bisection++) {
+    step /= 2
+    if (await holds(rate + step)) rate += step
+  }
+  if (rate === 0) throw new Error(`less than ${firstRate} datapoints/s without loss`)
+  return { rate, limitedBy }
+}
+
+/** For a minute: nothing is lost, and memory stays. */
+async function soak(bench, stack, rate) {
+  const seconds = bench.quick ? 2 : 60
+  const warmSeconds = bench.quick ? 1 : 10
+  const load = stack.emit({ rate, seconds, graceMs: 10_000 })
+  await new Promise((resolve) => setTimeout(resolve, warmSeconds * 1000))
+  const early = memoryOf(stack)
+  await new Promise((resolve) => setTimeout(resolve, (seconds - warmSeconds) * 1000))
+  const late = memoryOf(stack)
+  const { lossless } = await load
+  const shared = { part: 'growth', subject: 'dcos-stats' }
+  const name = `${seconds} s at 80 % of the highest rate`
+  bench.report({ ...shared, case: `${name}: loss`, unit: 'rounds with loss', value: lossless ? 0 : 1, target: 0 })
+  for (const role of Object.keys(stack.roles)) {
+    const memory = { unit: 'MiB, end over early', value: late[role], ratio: late[role] / early[role], target: 1.1 }
+    bench.report({ ...shared, case: `${name}: memory of ${role}`, ...memory })
+  }
+}
+
+async function measureDefaults(bench, rate) {
+  const stack = await startWholeStack(bench, 'defaults', defaultPeriods)
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  const idle = memoryOf(stack)
+  for (const [role, value] of Object.entries(idle)) {
+    bench.report({
+      part: 'growth',
+      case: `idle: memory of ${role}`,
+      subject: 'dcos-stats',
+      unit: 'MiB',
+      value,
+      target: idleLimitMbytes,
+    })
+  }
+  // Longer than a period, so that lines come at any moment of it.
+  reportDelays(bench, 'idle, default periods', await stack.delays({ lines: 160, periodMs: 120, limitMs: 40_000 }))
+  const load = stack.emit({ rate: rate / 2, seconds: 10, graceMs: 40_000 })
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const busy = await stack.delays({ ...probes, limitMs: 40_000 })
+  reportDelays(bench, 'at half of that rate, default periods', busy)
+  await load
+  await stack.stop()
+}
+
+function memoryOf({ roles }) {
+  return Object.fromEntries(Object.entries(roles).map(([role, pid]) => [role, rssMbytesOf(pid)]))
+}
+
+function reportDelays(bench, name, delays) {
+  for (const percent of [50, 99]) {
+    const value = percentile(delays, percent)
+    bench.report({ part, case: `delay, ${name}`, subject: `dcos-stats, p${percent}`, unit: 'ms', value })
+  }
+}

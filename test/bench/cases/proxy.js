@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { alternate, median, ratioOf } from '../support/figures.js'
+import { startPeers } from '../support/peers.js'
+import { core, costOf, startWorker } from '../support/processes.js'
+import { checkLedger, startProxy } from '../support/stack.js'
+import { kernelDropsAt } from '../support/usage.js'
+
+const cases = [
+  { name: '1 line a packet, 3 tags', lines: 1, packets: 150_000, target: 1.2 },
+  { name: '30 lines a packet, no tags', lines: 30, tags: false, packets: 30_000, target: 2.3 },
+  { name: '30 lines a packet, 3 tags', lines: 30, packets: 30_000, target: 3 },
+  { name: '20,000 packets/s of 1 line', lines: 1, packets: 30_000, packetsPerSecond: 20_000, target: 1.5 },
+  { name: '3,000 packets/s of 30 lines', lines: 30, packets: 4500, packetsPerSecond: 3000, target: 1.7 },
+]
+/** Compiled code is what is measured. */
+const warmUpLines = 300_000
+
+/** CPU of the whole proxy for each line, over that of a socket that only counts packets. */
+export default async function proxy(bench) {
+  for (const each of cases.filter(({ name }) => bench.isWanted(name)))
+    await bench.step(`statsd-proxy: ${each.name}`, () => measureCase(bench, each))
+}
+
+async function measureCase(bench, { name, lines, tags, packets, packetsPerSecond, target }) {
+  const sender = startWorker('udp-send', { lines, tags })
+  const reader = startWorker('tcp-discard')
+  const floor = await startFloor()
+  const ours = await startProxy({
+    program: bench.program,
+    dir: join(bench.dir, 'proxy'),
+    core: core.measured,
+    collectorPort: (await reader.call('open')).port,
+  })
+  const peers = packetsPerSecond === undefined ? await startPeers(bench) : []
+  const subjects = { floor, ours: { pid: ours.pid, port: ours.ports[0] } }
+  for (const peer of peers) subjects[peer.name] = peer
+
+  const sent = Object.fromEntries(
+    Object.keys(subjects).map((subject) => [subject, { packets: 0, drops: 0, dropsAtRate: 0 }]),
+  )
+  const roundOf = (load) =>
+    Object.fromEntries(Object.keys(subjects).map((subject) => [subject, () => round(subject, load)]))
+  await alternate(1, roundOf({ packets: bench.share(warmUpLines / lines) }))
+  const samples = await alternate(bench.rounds, roundOf({ packets: bench.share(packets), packetsPerSecond }))
+
+  async function round(subject, load) {
+    const { pid, port } = subjects[subject]
+    return costOf(pid, async () => {
+      const dropsBefore = kernelDropsAt(port)
+      const given = { ports: [port], ...load, limitSeconds: bench.roundLimitSeconds }
+      const { packets } = await sender.call('send', given)
+      const drops = kernelDropsAt(port) - dropsBefore
+      sent[subject].packets += packets
+      sent[subject].drops += drops
+      if (load.packetsPerSecond !== undefined) sent[subject].dropsAtRate += drops
+      return (packets - drops) * lines
+    })
+  }
+
+  for (const subject of Object.keys(subjects)) {
+    bench.report({
+      part: 'statsd-proxy',
+      case: name,
+      subject: subject === 'floor' ? 'dgram, counting packets' : subject === 'ours' ? 'dcos-stats' : subject,
+      unit: 'µs/line',
+      cpu: median(samples[subject].map(({ cpuUs }) => cpuUs)),
+      wall: median(samples[subject].map(({ wallUs }) => wallUs)),
+      ...(subject !== 'floor' && { ratio: ratioOf(samples[subject], samples.floor, 'cpuUs') }),
+      ...(subject === 'ours' && { target }),
+    })
+  }
+  await proveCounts({ sent, lines, ours, floor, reader })
+  for (const each of [sender, reader, floor, ...peers]) await each.end()
+}
+
+async function startFloor() {
+  const floor = startWorker('udp-count', {}, { core: core.measured })
+  return { ...floor, ...(await floor.call('open')) }
+}
+
+/** What was sent came in, was dropped by the kernel, or the bench fails; all of it reached the reader. */
+async function proveCounts({ sent, lines, ours, floor, reader }) {
+  const counted = await floor.call('count')
+  if (counted !== sent.floor.packets - sent.floor.drops)
+    throw new Error(`the floor counted ${counted} of ${JSON.stringify(sent.floor)} packets`)
+  const { dropsAtRate } = sent.ours
+  if (dropsAtRate > 0) throw new Error(`the kernel dropped ${dropsAtRate} packets of those sent at a rate`)
+  const [ledger] = await ours.stop()
+  checkLedger(ledger, { received: (sent.ours.packets - sent.ours.drops) * lines, lost: 0 })
+  const bytes = await reader.call('count')
+  if (bytes === 0) throw new Error('nothing reached the reader')
+}
