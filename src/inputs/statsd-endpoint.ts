@@ -78,12 +78,12 @@ export class StatsdEndpoint {
     return this.#packets
   }
 
-  /** One datagram. The limit is looked at before it is read, so a flood costs little. */
-  receive(packet: Buffer): void {
+  /** One datagram, now or at `timeMs`. The limit is looked at before it is read, so a flood costs little. */
+  receive(packet: Buffer, timeMs = this.#options.clock.nowMs()): void {
     this.#packets++
     this.#cells.packets.value++
     this.#cells.bytes.value += packet.length
-    if (this.#limiter.allow(packet.length)) this.#accept(packet, this.#options.clock.nowMs())
+    if (this.#limiter.allow(packet.length)) this.#accept(packet, timeMs)
     else this.#throttle(packet)
   }
 

@@ -29,6 +29,8 @@ export interface BindRequest {
   /** 0 keeps the kernel's default. */
   readonly receiveBufferBytes: number
   readonly onPacket: (packet: Buffer) => void
+  /** One that came before, at an inherited socket. */
+  readonly onKeptPacket?: (packet: Buffer, timeMs: number) => void
   /** A socket that the process before this one had bound there. */
   readonly inherit?: ((host: string, port: number) => InheritedUdpSocket | undefined) | undefined
   readonly log: Log
@@ -67,7 +69,7 @@ async function bind(request: BindRequest, host: string, port: number): Promise<U
   const { socket } = inherited
   logErrors(socket, host, port, request.log)
   const receiveBufferBytes = askReceiveBuffer(socket, request.receiveBufferBytes)
-  inherited.read(request.onPacket)
+  inherited.read(request.onPacket, request.onKeptPacket ?? request.onPacket)
   return { host, port, receiveBufferBytes, close: () => new Promise((resolve) => socket.close(() => resolve())) }
 }
 

@@ -151,6 +151,7 @@ class StatsdUdp implements StatsdUdpSource {
         inherit: inherited?.takeUdpSocket,
         receiveBufferBytes: this.#askedBufferBytes,
         onPacket: (packet) => endpoint.receive(packet),
+        onKeptPacket: (packet, timeMs) => endpoint.receive(packet, timeMs),
         log: this.#options.telemetry.log,
       })
       return this.#keep(endpoint, sockets, state?.kernelDrops)

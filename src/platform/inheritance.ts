@@ -15,8 +15,8 @@ export interface ParentChannel {
 /** A UDP socket that was bound, and may have been read, by the process before this one. */
 export interface InheritedUdpSocket {
   readonly socket: UdpSocket
-  /** From now on datagrams go to `onPacket`, first of all those that have come in meanwhile. */
-  read(onPacket: (packet: Buffer) => void): void
+  /** From now on datagrams go to `onPacket`; those that have come in meanwhile go to `onKept`, with their times, before. */
+  read(onPacket: (packet: Buffer) => void, onKept: (packet: Buffer, timeMs: number) => void): void
 }
 
 /** A socket that listens, for the process before this one till now. */
@@ -113,18 +113,18 @@ export function receiveInheritance(channel: ParentChannel): Inheritance {
 
 class KeptUdpSocket implements InheritedUdpSocket {
   readonly socket: UdpSocket
-  readonly #packets: Buffer[] = []
-  readonly add = (packet: Buffer): void => void this.#packets.push(packet)
+  readonly #packets: { readonly packet: Buffer; readonly timeMs: number }[] = []
+  readonly add = (packet: Buffer): void => void this.#packets.push({ packet, timeMs: Date.now() })
 
   constructor(socket: UdpSocket) {
     this.socket = socket
     socket.on('message', this.add)
   }
 
-  read(onPacket: (packet: Buffer) => void): void {
+  read(onPacket: (packet: Buffer) => void, onKept: (packet: Buffer, timeMs: number) => void): void {
     this.socket.off('message', this.add)
     this.socket.on('message', onPacket)
-    for (const packet of this.#packets.splice(0)) onPacket(packet)
+    for (const { packet, timeMs } of this.#packets.splice(0)) onKept(packet, timeMs)
   }
 }
 
