@@ -1,33 +1,20 @@
-import type { AgentPoller } from '../agent/poller.js'
 import { createAvroTcp } from '../inputs/avro-tcp.js'
 import { createMesosAgentSource } from '../inputs/mesos-agent.js'
-import { unknownAgentState } from '../model/agent-state.js'
 import type { HostPort } from '../options/address.js'
 import type { collectorOptions } from '../options/collector.js'
 import type { Parsed } from '../options/option.js'
 import { createStatsdSender } from '../outputs/statsd-udp.js'
-import { type BatchFigures, createDelivery, type Delivery } from '../pipeline/deliver.js'
+import type { BatchFigures } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
-import { tappedDelivery } from '../pipeline/tapped-delivery.js'
-import { createBackoff } from '../platform/backoff.js'
 import { createByteLimiter } from '../platform/limiter.js'
-import { createAgentTags } from '../tagging/agent-tags.js'
-import { createTopicRule } from '../tagging/topic.js'
 import type { Counters } from '../telemetry/counters.js'
-import type { Ledger } from '../telemetry/ledger.js'
 import { sendOwnMetrics } from '../telemetry/own-metrics.js'
 import { createPollerOf } from './agent-parts.js'
-import { createCollectorSink } from './bus-parts.js'
+import { createBusDelivery } from './bus-delivery.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
-import { createPartners } from './partner-parts.js'
 
 export type CollectorOptions = Parsed<typeof collectorOptions>
-
-/** What waits for the bus in memory; senders feel what does not fit as TCP back-pressure. */
-const QUEUE_BYTES = 32 * 1024 * 1024
-/** Waiting batches that share one write to the bus. */
-const WRITE_BYTES = 1024 * 1024
 
 export function run(options: CollectorOptions, context: CommandContext): Promise<void> {
   return runDaemon('collector', options, context, (daemon) => runCollector(options, daemon))
@@ -76,41 +63,6 @@ export async function runCollector(
     limit.stop()
     await stopOwnMetrics()
   }
-}
-
-async function createBusDelivery(
-  options: CollectorOptions,
-  daemon: Daemon,
-  parts: { ledger: Ledger; poller: AgentPoller | undefined; admit: (batch: BatchFigures) => boolean },
-): Promise<Delivery> {
-  const { log, clock, counters, readiness } = daemon
-  readiness.waiting('bus', `--bus ${options.bus} is not open yet`)
-  const topicOf = createTopicRule({ prefix: options.kafkaTopicPrefix, singleTopic: options.kafkaSingleTopic })
-  const state = () => parts.poller?.state() ?? unknownAgentState
-  const noAgentState = counters.cell('collector.topic_sorter.no_agent_state_available')
-  const delivery = createDelivery({
-    sink: await createCollectorSink(options, daemon, topicOf),
-    ledger: parts.ledger,
-    log,
-    clock,
-    backoff: createBackoff({ firstMs: 250, maxMs: 15_000 }),
-    batch: {
-      keyOf: topicOf,
-      limits: {
-        lists: options.kafkaProduceCount,
-        bytes: options.kafkaProduceKbytes * 1024,
-        ageMs: options.kafkaProducePeriodMs,
-      },
-    },
-    through: [createAgentTags(state, { noAgentState })],
-    admit: parts.admit,
-    readiness: readiness.of('bus'),
-    queue: { limitBytes: QUEUE_BYTES, whenFull: 'wait', dropReason: 'queue_full' },
-    mergeBytes: WRITE_BYTES,
-    onBatch: (batch, trigger) => log.debug({ ...batch, trigger }, 'producing'),
-  })
-  const partners = createPartners(options, daemon)
-  return partners === undefined ? delivery : tappedDelivery(delivery, partners, [createAgentTags(state)])
 }
 
 /** What all together may put on the bus: --global-limit-*. One line a period tells of it, where something was dropped. */

@@ -76,12 +76,21 @@ const busOptions = group('Bus', {
   }),
   ...embeddedBusOptions,
   ...busRetentionOptions,
-  'spool-dir': directory({ notYet: true, help: 'Directory that keeps what the bus has not taken, over restarts.' }),
+  'queue-limit-kbytes': integer({
+    default: 32 * 1024,
+    min: 1024,
+    max: 4 * 1024 * 1024,
+    unit: 'KiB',
+    help: 'What waits for the bus in memory; then senders wait, or, with --spool-dir, it waits on disk.',
+  }),
+  'spool-dir': directory({
+    defaultText: 'off',
+    help: 'Directory that keeps what the bus has not taken, over restarts and kills. Each collector needs its own.',
+  }),
   'spool-limit-mbytes': integer({
     default: 1024,
     max: 16 * 1024 * 1024,
     unit: 'MiB',
-    notYet: true,
     help: 'What it keeps at most; then the oldest is dropped and counted.',
   }),
 })

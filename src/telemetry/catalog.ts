@@ -380,6 +380,22 @@ export const catalog = {
     help: 'Bytes of those messages, before the compression of the bus; in total, and by topic of the bus.',
     label: 'topic',
   },
+  'collector.spool.datapoints': {
+    kind: 'gauge',
+    unit: 'datapoints',
+    help: 'Datapoints in --spool-dir: the bus has not taken them, or it has only just.',
+  },
+  'collector.spool.bytes': { kind: 'gauge', unit: 'bytes', help: 'What they take on disk, about.' },
+  'collector.spool.datapoints_recovered': {
+    kind: 'counter',
+    unit: 'datapoints',
+    help: 'Datapoints found in --spool-dir at the start: a process before this one had not sent them.',
+  },
+  'collector.spool.write_failures': {
+    kind: 'counter',
+    unit: 'events',
+    help: 'Times that --spool-dir could not be written; what comes in is then kept in memory.',
+  },
   'consume.messages': {
     kind: 'counter',
     unit: 'messages',

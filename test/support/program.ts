@@ -39,9 +39,17 @@ export interface Program {
 /**
  * Starts `node <cli> ...args` with nothing in the environment but what is given.
  * Whatever still runs at the end of a test is ended by `endPrograms`.
+ *
+ * @param wrapper a command that runs the command behind it, in its own place (`exec`)
  */
-export function startProgram(cli: string, args: readonly string[], env: Record<string, string> = {}): Program {
-  const child = spawn(process.execPath, [cli, ...args], {
+export function startProgram(
+  cli: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  wrapper: readonly string[] = [],
+): Program {
+  const [command = '', ...rest] = [...wrapper, process.execPath, cli, ...args]
+  const child = spawn(command, rest, {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
