@@ -15,12 +15,14 @@ export function expectation(kind: Kind): string {
       return expectationOfList(kind.of)
     case 'hostPort':
       return 'HOST:PORT (an IPv6 address in brackets)'
+    case 'broker':
+      return 'HOST:PORT (a name or an IPv4 address)'
     case 'listenAddress':
       return kind.off ? 'HOST:PORT, unix:PATH or off' : 'HOST:PORT or unix:PATH'
     case 'path':
       return kind.placeholder === 'FILE' ? 'the path of a file' : 'the path of a directory'
     case 'url':
-      return 'an address that begins with http:// or https://'
+      return 'an address that begins with http:// or https://, without user and password'
     case 'pattern':
       return 'a regular expression'
     case 'fileMode':
@@ -34,7 +36,7 @@ export function expectation(kind: Kind): string {
 
 function expectationOfList(item: Kind): string {
   if (item.type === 'choice') return `some of ${item.values.join(', ')}`
-  return item.type === 'hostPort' ? `${expectation(item)}, several separated by commas` : 'texts separated by commas'
+  return item.type === 'text' ? 'texts separated by commas' : `${expectation(item)}, several separated by commas`
 }
 
 /** What stands for the value in `--help` and README; undefined where a flag needs none. */
@@ -52,6 +54,7 @@ export function placeholder(kind: Kind): string | undefined {
     case 'list':
       return `${placeholder(kind.of)},...`
     case 'hostPort':
+    case 'broker':
       return 'HOST:PORT'
     case 'listenAddress':
       return kind.off ? 'HOST:PORT|unix:PATH|off' : 'HOST:PORT|unix:PATH'

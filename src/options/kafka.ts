@@ -1,10 +1,9 @@
 import type { Complaint } from './mistake.js'
-import { choice, file, flag, group, integer, list, milliseconds, type Parsed, text } from './option.js'
+import { brokers, choice, file, flag, group, integer, milliseconds, type Parsed, text } from './option.js'
 
 /** How a Kafka cluster is reached, for whoever writes to it or reads from it. */
 export const kafkaClientOptions = group('Kafka', {
-  'kafka-brokers': list({
-    placeholder: 'HOST:PORT',
+  'kafka-brokers': brokers({
     variables: ['KAFKA_OVERRIDE_BOOTSTRAP_SERVERS'],
     help: "Brokers, separated by commas; without them the framework's name is looked up.",
   }),

@@ -1,13 +1,12 @@
 import { checkDaemon, daemonOptions } from './common.js'
 import type { Complaint } from './mistake.js'
-import { directory, group, list, type Parsed, seconds, url } from './option.js'
+import { brokers, directory, group, type Parsed, seconds, url } from './option.js'
 import { checkSinks, sinkOptions } from './sinks.js'
 
 const stackOptions = group('Stack', {
   duration: seconds({ defaultText: 'until stopped', help: 'End after this time.' }),
   'agent-url': url({ defaultText: 'a simulated agent', help: 'A real Mesos agent, such as http://10.0.0.5:5051.' }),
-  'kafka-brokers': list({
-    placeholder: 'HOST:PORT',
+  'kafka-brokers': brokers({
     defaultText: 'the embedded bus',
     help: 'A real Kafka: its brokers, separated by commas.',
   }),

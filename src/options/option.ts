@@ -8,6 +8,7 @@ export type Kind =
   | { readonly type: 'choice'; readonly values: readonly string[]; readonly synonyms: Readonly<Record<string, string>> }
   | { readonly type: 'list'; readonly of: Kind }
   | { readonly type: 'hostPort' }
+  | { readonly type: 'broker' }
   | { readonly type: 'listenAddress'; readonly off: boolean }
   | { readonly type: 'path'; readonly placeholder: 'FILE' | 'DIR' }
   | { readonly type: 'url' }
@@ -182,6 +183,11 @@ export function hostPorts<const Spec extends Common & { default?: readonly strin
   return withKind(spec, { type: 'list', of: { type: 'hostPort' } })
 }
 
+/** Addresses of Kafka brokers, kept as texts; separated by commas, or the flag given several times. */
+export function brokers(spec: Common): Row<readonly string[]> {
+  return { default: [], ...spec, kind: { type: 'list', of: { type: 'broker' } } }
+}
+
 /** `HOST:PORT` or `unix:PATH`. */
 export function listenAddress<const Spec extends Common & { default?: string }>(
   spec: Spec,
@@ -206,7 +212,7 @@ export function directory<const Spec extends Common & { default?: string }>(spec
   return { ...spec, kind: { type: 'path', placeholder: 'DIR' } }
 }
 
-/** An http or https address, without a slash at its end. */
+/** An http or https address without user and password, and without a slash at its end. */
 export function url<const Spec extends Common & { default?: string }>(spec: Spec): Row<Present<Spec, string>> {
   return { ...spec, kind: { type: 'url' } }
 }

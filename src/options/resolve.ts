@@ -179,7 +179,9 @@ function missing(name: string, row: Option, origin: Origin = { from: 'default' }
 }
 
 function unreadable(name: string, row: Option, { texts, origin }: Given): Mistake {
-  const came = row.secret ? 'something else (not shown)' : texts.map((text) => `"${abridged(text)}"`).join(', ')
+  const came = row.secret
+    ? 'something else (not shown)'
+    : texts.map((text) => `"${abridged(maskUserInfo(text))}"`).join(', ')
   const advice = origin.from === 'variable' ? 'Correct or unset it.' : 'Correct it.'
   const text = `--${name}: expected ${expectation(row.kind)}, got ${came} from ${describeOrigin(origin)}. ${advice}`
   return { text, origin }
@@ -219,7 +221,10 @@ function describe({ name, row, given }: Outcome): readonly EffectiveOption[] {
 
 function textOf(row: Option, { texts }: Given): string {
   if (row.kind.type === 'list') return texts.flatMap(splitList).join(',')
-  const text = texts.at(-1) ?? ''
-  // An address may carry a user and a password.
-  return row.kind.type === 'url' ? text.replace(/(\/\/)[^/@]*@/, '$1******@') : text
+  return texts.at(-1) ?? ''
+}
+
+// No address may carry a user and a password, so one that does is refused, and the password not repeated.
+function maskUserInfo(text: string): string {
+  return text.replace(/\/\/.*@/s, '//******@')
 }

@@ -22,6 +22,8 @@ export function schemaOf(kind: Kind, home: string): z.ZodType {
       return z.array(schemaOf(kind.of, home)).transform((items) => [...new Set(items)])
     case 'hostPort':
       return readBy(parseHostPort)
+    case 'broker':
+      return readBy(parseBroker)
     case 'listenAddress':
       return readBy((text) => (kind.off && text.toLowerCase() === 'off' ? 'off' : parseListenAddress(text)))
     case 'path':
@@ -30,7 +32,10 @@ export function schemaOf(kind: Kind, home: string): z.ZodType {
         .min(1)
         .transform((path) => path.replace(/^~(?=\/|$)/, home))
     case 'url':
-      return z.url({ protocol: /^https?$/, hostname: /./ }).transform((address) => address.replace(/\/+$/, ''))
+      return z
+        .url({ protocol: /^https?$/, hostname: /./ })
+        .refine((address) => !hasUserInfo(address))
+        .transform((address) => address.replace(/\/+$/, ''))
     case 'pattern':
       return readBy(parsePattern)
     case 'fileMode':
@@ -60,6 +65,19 @@ function readBy<Value>(read: (text: string) => Value | undefined): z.ZodType {
     if (value === undefined) context.addIssue({ code: 'custom', message: 'unreadable' })
     return value
   })
+}
+
+// kafkajs splits an address at its colons and takes the first two parts, so an IPv6 literal cannot reach it whole.
+function parseBroker(text: string): string | undefined {
+  const port = Number(/^[^\s:/@[\]]+:(\d{1,5})$/.exec(text)?.[1])
+  return port >= 1 && port <= 65_535 ? text : undefined
+}
+
+// An address is told in logs and messages, so it is no place for a password; and node-fetch takes none there.
+function hasUserInfo(address: string): boolean {
+  if (!URL.canParse(address)) return false
+  const { username, password } = new URL(address)
+  return username !== '' || password !== ''
 }
 
 // Kafka's Java consumer matched its pattern against whole names, so `metrics-.*` must not match `my-metrics-x`.

@@ -1,5 +1,6 @@
 import type { Complaint } from '../../src/options/mistake.js'
 import {
+  brokers,
   choice,
   choices,
   directory,
@@ -31,6 +32,7 @@ const rows = group('Test', {
   'create-db': flag({ default: true, help: 'Create.' }),
   bus: choice(['kafka', 'embedded', 'none'], { default: 'kafka', synonyms: { lmdb: 'embedded' }, help: 'Bus.' }),
   kafka: flag({ default: true, shorthand: { option: 'bus', values: { false: 'none' } }, help: 'Kafka.' }),
+  'kafka-brokers': brokers({ help: 'Brokers.' }),
   brokers: list({ variables: ['KAFKA_OVERRIDE_BOOTSTRAP_SERVERS'], help: 'Brokers.' }),
   sink: choices(['stdout', 'influx'], { default: ['stdout'], help: 'Sinks.' }),
   'listen-endpoint': hostPort({
@@ -137,7 +139,7 @@ describe('precedence', () => {
   test('describes every option with where it came from, secrets masked', async () => {
     const given: Given = {
       flags: { prefix: 'p-' },
-      variables: { OUTPUT_PASSWORD: 'hush', AGENT_URL: 'http://me:hush@agent:5051' },
+      variables: { OUTPUT_PASSWORD: 'hush', AGENT_URL: 'http://agent:5051' },
       file: 'brokers: [a:1, b:2]',
     }
     const { effective } = await resolveOptions({ name: 'collector', rows }, sources(given))
@@ -145,7 +147,7 @@ describe('precedence', () => {
     expect(byName).toMatchObject({
       prefix: { value: 'p-', origin: { from: 'flag', flag: '--prefix' } },
       password: { value: '******', origin: { from: 'variable', variable: 'OUTPUT_PASSWORD' } },
-      'agent-url': { value: 'http://******@agent:5051' },
+      'agent-url': { value: 'http://agent:5051' },
       brokers: { value: 'a:1,b:2', origin: { from: 'file', file: 'node.yaml', key: 'brokers' } },
       bus: { value: 'kafka', origin: { from: 'default' } },
       'single-topic': { value: undefined, origin: { from: 'default' } },
@@ -327,6 +329,24 @@ describe('mistakes', () => {
       /expected HOST:PORT \(an IPv6 address in brackets\), several separated by commas, got "a:1,b"/,
       2,
     ],
+    ...['kafka-0', 'kafka-0:', 'kafka-0:0', 'kafka-0:65536', '[::1]:9092', 'PLAINTEXT://kafka-0:9092'].map(
+      (broker) =>
+        [
+          `${broker} among brokers`,
+          { flags: { 'kafka-brokers': `a:1,${broker}` } },
+          /^--kafka-brokers: expected HOST:PORT \(a name or an IPv4 address\), several separated by commas, got "a:1,/,
+          2,
+        ] as [string, Given, RegExp, number],
+    ),
+    ...['http://me:hush@agent:5051', 'http://hush@agent', 'https://me:hu/sh@agent', 'ftp://me:hush@agent'].map(
+      (address) =>
+        [
+          `a user and a password in ${address}, which is not repeated`,
+          { variables: { AGENT_URL: address } },
+          /^--agent-url: expected an address .*, without user and password, got "\w+:\/\/\*{6}@agent(:5051)?" from/,
+          78,
+        ] as [string, Given, RegExp, number],
+    ),
     ['a flag alone is no key of the file', { file: 'conect: true' }, /^node.yaml: conect is unknown\.$/, 78],
     ['a long value is cut', { flags: { bus: 'x'.repeat(1000) } }, /got "x{60}\.\.\."/, 2],
   ])('%s', async (_rule, given, mistake, exitCode) => {
