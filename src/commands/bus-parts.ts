@@ -55,6 +55,16 @@ async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Pr
   })
 }
 
+/** Which bus it is, for people. */
+export function busNameOf(
+  options: Pick<CollectorOptions, 'bus' | 'busDir' | 'kafkaBrokers' | 'kafkaFramework'>,
+): string {
+  const { bus, busDir, kafkaBrokers, kafkaFramework } = options
+  if (bus === 'embedded') return `embedded ${busDir}`
+  if (bus === 'none') return 'none'
+  return kafkaBrokers.length > 0 ? `Kafka ${kafkaBrokers.join(', ')}` : `Kafka of the framework ${kafkaFramework}`
+}
+
 function createTopicsOf({ kafkaCreateTopics, kafkaTopicPartitions, kafkaTopicReplication }: CollectorOptions) {
   return kafkaCreateTopics ? { partitions: kafkaTopicPartitions, replication: kafkaTopicReplication } : undefined
 }

@@ -8,9 +8,10 @@ import { runPipeline } from '../pipeline/pipeline.js'
 import { createBackoff } from '../platform/backoff.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Ledger } from '../telemetry/ledger.js'
-import { createConsumerBus } from './bus-parts.js'
+import { busNameOf, createConsumerBus } from './bus-parts.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+import { showConsume } from './live-parts.js'
 import { createSinkOf, type DataOutput } from './sink-parts.js'
 
 export type ConsumeOptions = Parsed<typeof consumeOptions>
@@ -53,9 +54,14 @@ export async function runConsume(
     const own = options.sink.length === 1 ? ledger : daemon.openLedger(`consume:${name}`)
     to.push(await createSinkDelivery(name, options, daemon, { ledger: own, output }))
   }
+  const watch = showConsume(daemon, {
+    ledger,
+    bus: busNameOf({ ...options, kafkaFramework: options.kafkaFrameworkName }),
+    sinks: to,
+  })
   const stopStats = reportStats(options.statsPrintPeriodMs, daemon, ledger, bus)
   try {
-    await runPipeline({ from: [source], to, ledger }, { ...daemon, onStarted: () => onRunning(bus) })
+    await runPipeline({ from: [source], through: [watch], to, ledger }, { ...daemon, onStarted: () => onRunning(bus) })
   } finally {
     stopStats()
   }

@@ -3,10 +3,11 @@ import { effectiveForLog } from '../options/effective.js'
 import type { Parsed } from '../options/option.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import { messageOf, systemCodeOf } from '../platform/errors.js'
-import { formatAddress } from '../platform/hosts.js'
+import { formatAddress, type HostPort } from '../platform/hosts.js'
 import { type AdminOptions, type AdminServer, startAdmin } from '../telemetry/admin.js'
 import { Counters } from '../telemetry/counters.js'
 import { Ledger } from '../telemetry/ledger.js'
+import { Live } from '../telemetry/live.js'
 import { createLog, type Log } from '../telemetry/log.js'
 import { profileRoutes } from '../telemetry/profile-routes.js'
 import { createProfiler } from '../telemetry/profiler.js'
@@ -21,6 +22,8 @@ export interface Daemon {
   readonly counters: Counters
   readonly clock: Clock
   readonly readiness: Readiness
+  /** What the live page shows: each role tells it of itself. */
+  readonly live: Live
   /** Aborted when the daemon is to drain and end. */
   readonly signal: AbortSignal
   readonly shutdownTimeoutMs: number
@@ -42,7 +45,7 @@ const ADMIN_RETRY_MS = 50
  */
 export async function runDaemon(
   role: string,
-  options: Parsed<typeof daemonOptions> & { readonly httpProfile?: boolean },
+  options: Parsed<typeof daemonOptions> & { readonly httpProfile?: boolean; readonly usualAdmin?: HostPort },
   context: CommandContext,
   work: (daemon: Daemon, ledgers: readonly Ledger[]) => Promise<void>,
 ): Promise<void> {
@@ -51,13 +54,14 @@ export async function runDaemon(
   const counters = new Counters()
   const readiness = new Readiness()
   const ledgers: Ledger[] = []
+  const live = new Live({ role, version: context.version, clock: systemClock, ledgers, readiness })
   log.info({ version: context.version, options: effectiveForLog(context.effective) }, 'starting')
   const profiler = options.httpProfile ? await createProfiler() : undefined
   const routes = profiler && profileRoutes(profiler)
   const ending = new AbortController()
   const opening = openAdmin(
     options,
-    { counters, ledgers, readiness, ...(routes && { routes }) },
+    { counters, ledgers, readiness, live, ...(routes && { routes }) },
     log,
     context.predecessor && ending.signal,
   )
@@ -72,6 +76,7 @@ export async function runDaemon(
     counters,
     clock: systemClock,
     readiness,
+    live,
     signal: context.signal,
     shutdownTimeoutMs: options.shutdownTimeoutMs,
     version: context.version,
@@ -115,18 +120,22 @@ export function telemetryOf({ log, counters }: Daemon, ledger: Ledger): Telemetr
 }
 
 async function openAdmin(
-  { adminListen, adminToken }: Parsed<typeof daemonOptions>,
-  shown: Pick<AdminOptions, 'counters' | 'ledgers' | 'readiness' | 'routes'>,
+  { adminListen, adminToken, usualAdmin }: Parsed<typeof daemonOptions> & { readonly usualAdmin?: HostPort },
+  shown: Pick<AdminOptions, 'counters' | 'ledgers' | 'readiness' | 'live' | 'routes'>,
   log: Log,
   patience: AbortSignal | undefined,
 ): Promise<AdminServer | undefined> {
-  if (adminListen === undefined) return undefined
+  const listen = adminListen ?? usualAdmin
+  if (listen === undefined) return undefined
   const token = adminToken === undefined ? {} : { token: adminToken }
-  const start = () => startAdmin({ ...adminListen, ...token, ...shown })
+  const startAt = (port: number) => startAdmin({ ...listen, port, ...token, ...shown })
+  const start = () => (adminListen ? startAt(listen.port) : startAt(listen.port).catch(orAnyPort))
+  // Who did not ask for a port gets another one where it is taken.
+  const orAnyPort = (thrown: unknown) => (isTaken(thrown) ? startAt(0) : Promise.reject(thrown))
   const admin = await (patience ? onceFree(start, patience) : start())
   if (admin === undefined) return undefined
   const address = formatAddress(admin.address)
-  const paths = ['/metrics', '/health', '/ready', '/ledger', ...Object.keys(shown.routes ?? {})]
+  const paths = ['/ (live)', '/metrics', '/health', '/ready', '/ledger', ...Object.keys(shown.routes ?? {})]
   log.info({ address: `http://${address}` }, `serving ${paths.join(', ')}`)
   return admin
 }
@@ -137,9 +146,13 @@ async function onceFree(start: () => Promise<AdminServer>, patience: AbortSignal
     try {
       return await start()
     } catch (thrown) {
-      if (systemCodeOf((thrown as Error).cause) !== 'EADDRINUSE') throw thrown
+      if (!isTaken(thrown)) throw thrown
       await systemClock.sleep(ADMIN_RETRY_MS, patience)
     }
   }
   return undefined
+}
+
+function isTaken(thrown: unknown): boolean {
+  return systemCodeOf((thrown as Error).cause) === 'EADDRINUSE'
 }

@@ -25,7 +25,7 @@ type Options = Parsed<typeof localStackOptions>
 
 const HOST = '127.0.0.1'
 /** The ports that a node would use; where one is taken, another is used and told. */
-const PORTS = { agent: 5051, collector: 8124, statsd: 8125, lastStatsd: 8624, isolator: 8127 } as const
+const PORTS = { agent: 5051, collector: 8124, statsd: 8125, lastStatsd: 8624, isolator: 8127, admin: 9100 } as const
 const APP_PERIOD_MS = 1000
 const OWN_METRICS_PERIOD_MS = 5000
 /** How long the consumer may take to read the rest after the collector has ended. */
@@ -38,7 +38,10 @@ type Consumer = Role & Pick<Bus, 'lag'>
 type CleanUp = (() => Promise<void>)[]
 
 export function run(options: Options, context: CommandContext): Promise<void> {
-  return runDaemon('local-stack', options, context, (daemon, ledgers) => runStack(options, daemon, context, ledgers))
+  const usualAdmin = { host: HOST, port: PORTS.admin }
+  return runDaemon('local-stack', { ...options, usualAdmin }, context, (daemon, ledgers) =>
+    runStack(options, daemon, context, ledgers),
+  )
 }
 
 /** Simulated agent and containers -> proxy -> collector -> bus -> consumer, all in this process. */
@@ -97,14 +100,21 @@ async function startStack(
     cleanUp.push(playApp(app, endpoint, clock, APP_PERIOD_MS))
     containers[containerId] = formatAddress(endpoint)
   }
-  tellTakenPorts(daemon, { agent, collector: collector.address, isolator: proxy.isolator, tryIt })
+  tellTakenPorts(daemon, {
+    // A port that somebody asked for is not replaced.
+    adminPort: options.adminListen === undefined ? daemon.admin?.address.port : undefined,
+    agent,
+    collector: collector.address,
+    isolator: proxy.isolator,
+    tryIt,
+  })
   const parts = {
     'mesos agent': agent ? `${agentUrl} (simulated)` : agentUrl,
     'statsd-proxy': `isolator API ${formatAddress(proxy.isolator)}`,
     collector: `Avro ${formatAddress(collector.address)}`,
     bus: options.kafkaBrokers.length > 0 ? `kafka ${options.kafkaBrokers.join(',')}` : `embedded ${bus['bus-dir']}`,
     consume: options.sink.join(', '),
-    ...(daemon.admin && { admin: `http://${formatAddress(daemon.admin.address)}` }),
+    ...(daemon.admin && { 'live page': `http://${formatAddress(daemon.admin.address)}/` }),
   }
   const tryItLine = `echo 'hello:1|c|#who:me' | nc -u -w1 ${tryIt.host} ${tryIt.port}`
   if (logFormatOf(options, context) === 'pretty') context.stderr.write(renderBanner(parts, containers, tryItLine))
@@ -215,12 +225,19 @@ async function feedOwnMetrics({ counters, clock, log }: Daemon, isolator: HostPo
 
 function tellTakenPorts(
   { log }: Daemon,
-  used: { agent: SimulatedAgent | undefined; collector: HostPort; isolator: HostPort; tryIt: HostPort },
+  used: {
+    adminPort: number | undefined
+    agent: SimulatedAgent | undefined
+    collector: HostPort
+    isolator: HostPort
+    tryIt: HostPort
+  },
 ): void {
   const parts: [string, number, number | undefined][] = [
     ['collector', PORTS.collector, used.collector.port],
     ['StatsD of the first container', PORTS.statsd, used.tryIt.port],
     ['isolator API', PORTS.isolator, used.isolator.port],
+    ['live page', PORTS.admin, used.adminPort],
     ['simulated agent', PORTS.agent, used.agent && Number(new URL(used.agent.url).port)],
   ]
   for (const [part, standardPort, port] of parts) {

@@ -25,6 +25,7 @@ import type { Ledger } from '../telemetry/ledger.js'
 import { createPollerOf, pollingSource } from './agent-parts.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, telemetryOf } from './daemon.js'
+import { showProxy } from './live-parts.js'
 import { createLeaving, type Leaving } from './statsd-proxy-leaving.js'
 import { type InheritedProxy, runRestartable } from './statsd-proxy-restart.js'
 
@@ -87,6 +88,7 @@ export async function runProxy(
   })
   const startApi = (inherit?: InheritedProxy['takeServer']) => startIsolatorApi(options, registry, daemon, inherit)
   const leaving = createLeaving({ daemon, statsd, registry, startApi })
+  const watch = showProxy(daemon, { ledger, statsd, poller, ...addressesOf(options) })
 
   try {
     await registry.recover(inherited?.containers)
@@ -100,6 +102,7 @@ export async function runProxy(
           ...(poller ? [pollingSource(poller)] : []),
           ...(inherited ? [createPredecessorSource(inherited, telemetryOf(daemon, ledger))] : []),
         ],
+        through: [watch],
         to: [createCollectorDelivery(options, daemon, ledger, leaving)],
         ledger,
       },
@@ -118,6 +121,18 @@ export async function runProxy(
     await leaving.closeApi()
     await registry.close()
     await statsdOutput?.close()
+  }
+}
+
+/** Whom it talks to, as addresses. */
+function addressesOf(options: ProxyOptions) {
+  const { isolatorListen, outputCollectorIp, outputCollectorPort, outputStatsdHost, outputStatsdPort } = options
+  const collector = formatAddress({ host: outputCollectorIp, port: outputCollectorPort })
+  const statsdServer = formatAddress({ host: outputStatsdHost, port: outputStatsdPort })
+  return {
+    isolator: isolatorListen === 'off' ? 'no isolator API' : formatAddress(isolatorListen),
+    collector: options.outputCollectorEnabled ? collector : undefined,
+    statsdServer: options.outputStatsdEnabled ? statsdServer : undefined,
   }
 }
 

@@ -7,7 +7,7 @@ import { type ByteLimiter, createByteLimiter } from '../platform/limiter.js'
 import type { Cell } from '../telemetry/counters.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { type HoldBudget, PacketHold } from './statsd-hold.js'
-import type { StatsdIntake } from './statsd-intake.js'
+import type { EndpointCounts, StatsdIntake } from './statsd-intake.js'
 import type { EndpointState } from './statsd-state.js'
 
 /** Is told every row that came in, without its line end: what the StatsD output sends on, byte for byte. */
@@ -28,6 +28,18 @@ export interface EndpointOptions {
   readonly onLine: OnLine | undefined
 }
 
+/** What an endpoint has counted since it was opened, and whose it is. */
+export interface EndpointFigures extends EndpointCounts {
+  /** The last container it was known to belong to. */
+  readonly containerId: string
+  /** Absent while the agent has not named the container. */
+  readonly frameworkId?: string
+  readonly executorId?: string
+  readonly bytes: number
+  /** When the last datagram came, in milliseconds since 1970; 0 where none came yet. */
+  readonly lastMs: number
+}
+
 const nobody: Owner = { status: 'unknown' }
 
 /**
@@ -46,6 +58,9 @@ export class StatsdEndpoint {
   #owner: Owner
   #context: PacketContext
   #packets = 0
+  #bytes = 0
+  #lastMs = 0
+  readonly #counts: EndpointCounts = { datapoints: 0, droppedDatapoints: 0 }
   /** Under which its kernel drops are counted: the last container it was known to belong to. */
   label: string
 
@@ -78,9 +93,22 @@ export class StatsdEndpoint {
     return this.#packets
   }
 
+  figures(): EndpointFigures {
+    const owner = this.#owner
+    return {
+      ...(owner.status === 'known' && owner.identity),
+      containerId: this.label,
+      bytes: this.#bytes,
+      lastMs: this.#lastMs,
+      ...this.#counts,
+    }
+  }
+
   /** One datagram, now or at `timeMs`. The limit is looked at before it is read, so a flood costs little. */
   receive(packet: Buffer, timeMs = this.#options.clock.nowMs()): void {
     this.#packets++
+    this.#bytes += packet.length
+    this.#lastMs = timeMs
     this.#cells.packets.value++
     this.#cells.bytes.value += packet.length
     if (this.#limiter.allow(packet.length)) this.#accept(packet, timeMs)
@@ -122,7 +150,7 @@ export class StatsdEndpoint {
 
   #accept(packet: Buffer, timeMs: number): void {
     if (this.#owner.status !== 'pending' || this.#options.unknownHoldMs === 0) {
-      this.#options.intake.take(packet, timeMs, this.#context)
+      this.#options.intake.take(packet, timeMs, this.#context, this.#counts)
       return
     }
     const datapoints = countPacketDatapoints(packet)
@@ -133,7 +161,7 @@ export class StatsdEndpoint {
   /** Reading counts as received what was counted when the packet came. */
   #takeHeld(packet: Buffer, timeMs: number): void {
     this.#options.telemetry.ledger.received -= countPacketDatapoints(packet)
-    this.#options.intake.take(packet, timeMs, this.#context)
+    this.#options.intake.take(packet, timeMs, this.#context, this.#counts)
   }
 
   #throttle(packet: Buffer): void {
@@ -141,6 +169,8 @@ export class StatsdEndpoint {
     const datapoints = countPacketDatapoints(packet)
     ledger.received += datapoints
     ledger.drop('container_limit', datapoints)
+    this.#counts.datapoints += datapoints
+    this.#counts.droppedDatapoints += datapoints
     this.#cells.throttledPackets.value++
     this.#cells.throttledBytes.value += packet.length
   }

@@ -10,6 +10,12 @@ import type { Telemetry } from '../telemetry/telemetry.js'
 import type { Emit } from './source.js'
 import type { EndpointState } from './statsd-state.js'
 
+/** What came in at one endpoint so far, in datapoints. */
+export interface EndpointCounts {
+  datapoints: number
+  droppedDatapoints: number
+}
+
 /** How many datapoints may wait for the pipeline to start. */
 const earlyLimit = 100_000
 
@@ -34,6 +40,8 @@ export class StatsdIntake {
   readonly #gaugeDeltas: boolean
   readonly #ledger: Ledger
   readonly #cells: OddityCells
+  /** Whose packet is being read. */
+  #counted: EndpointCounts = { datapoints: 0, droppedDatapoints: 0 }
   #emit: Emit | undefined
   /** Chunks from before the pipeline started, such as those of endpoints that a restart opened again. */
   readonly #early: MetricList[][] = []
@@ -65,8 +73,9 @@ export class StatsdIntake {
     return this.#gaugeDeltas ? createGaugeMemory(remembered) : undefined
   }
 
-  /** Reads a packet that was received at `timeMs` into the chunk; its datapoints are in the ledger then. */
-  take(packet: Buffer, timeMs: number, context: PacketContext): void {
+  /** Reads a packet that was received at `timeMs` into the chunk; its datapoints are in the ledger and in `counted` then. */
+  take(packet: Buffer, timeMs: number, context: PacketContext, counted: EndpointCounts): void {
+    this.#counted = counted
     this.#reader.read(packet, timeMs, context)
     this.#account()
     if (this.#chunkPerPacket) this.flush()
@@ -110,6 +119,7 @@ export class StatsdIntake {
   #account(): void {
     const counts = this.#counts
     this.#ledger.received += counts.received
+    this.#counted.datapoints += counts.received
     this.#cells.rows.value += counts.rows
     counts.received = 0
     counts.rows = 0
@@ -118,6 +128,7 @@ export class StatsdIntake {
 
   #accountOddities(): void {
     const counts = this.#counts
+    this.#counted.droppedDatapoints += counts.malformed + counts.notAMetric + counts.tooLarge
     this.#ledger.drop('malformed', counts.malformed)
     this.#ledger.drop('not_a_metric', counts.notAMetric)
     this.#ledger.drop('too_large', counts.tooLarge)

@@ -7,7 +7,7 @@ import type { HostPort } from '../platform/hosts.js'
 import { procAddress } from '../platform/proc-net.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import type { Emit, Source } from './source.js'
-import { type EndpointOptions, type OnLine, StatsdEndpoint } from './statsd-endpoint.js'
+import { type EndpointFigures, type EndpointOptions, type OnLine, StatsdEndpoint } from './statsd-endpoint.js'
 import { StatsdIntake } from './statsd-intake.js'
 import { createKernelDropCounter, type DropCounted, type KernelDropCounter } from './statsd-kernel-drops.js'
 import { bindUdpSockets, drain, type UdpSocket } from './statsd-sockets.js'
@@ -56,6 +56,8 @@ export interface StatsdUdpSource extends Source {
   readonly open: OpenSocket
   /** Where sockets are bound. */
   addresses(): HostPort[]
+  /** What each endpoint that is open has counted; `key` is the same for an endpoint at each call. */
+  figures(): Iterable<EndpointFigures & { readonly key: object }>
   /**
    * Closes all sockets without reading them out, for the process that has them too and goes on reading: it is to know
    * what this returns. `open` fails from now on.
@@ -103,6 +105,10 @@ class StatsdUdp implements StatsdUdpSource {
 
   addresses(): HostPort[] {
     return [...this.#open].flatMap(({ sockets }) => sockets.map(({ host, port }) => ({ host, port })))
+  }
+
+  *figures(): Generator<EndpointFigures & { readonly key: object }> {
+    for (const { endpoint } of this.#open) yield { key: endpoint, ...endpoint.figures() }
   }
 
   async handOver(): Promise<EndpointState[]> {

@@ -22,7 +22,7 @@ export const daemonOptions = {
   ...group('Operation', {
     'admin-listen': hostPort({
       defaultText: 'off',
-      help: 'Serves /metrics, /health and /ready here. Not on a loopback address: only with --admin-token-file.',
+      help: 'Serves a live page at /, /metrics, /health, /ready and /ledger here. Not on a loopback address: only with --admin-token-file.',
     }),
     'admin-token': text({
       secret: true,

@@ -16,7 +16,15 @@ const stackOptions = group('Stack', {
   }),
 })
 
-export const localStackOptions = { ...stackOptions, ...sinkOptions, ...daemonOptions }
+export const localStackOptions = {
+  ...stackOptions,
+  ...sinkOptions,
+  ...daemonOptions,
+  'admin-listen': {
+    ...daemonOptions['admin-listen'],
+    defaultText: '127.0.0.1:9100, or a free port where that is taken',
+  },
+}
 
 export function checkLocalStack(options: Parsed<typeof localStackOptions>): readonly Complaint[] {
   return [...checkSinks(options), ...checkDaemon(options)]

@@ -109,6 +109,7 @@ describe('local-stack', () => {
       await takeTcp(8127),
       await takeUdp(8125),
       await takeTcp(5051),
+      await takeTcp(9100),
     ]
     try {
       const stack = startProgram(cli.path, ['local-stack'])
@@ -116,7 +117,7 @@ describe('local-stack', () => {
       expect(portOf(parts.collector ?? '')).not.toBe(8124)
       expect(portOf(tryIt.replaceAll(' ', ':'))).not.toBe(8125)
       const told = stack.log.filter(({ standardPort }) => standardPort !== undefined)
-      expect(told.map(({ standardPort }) => standardPort).sort()).toEqual([5051, 8124, 8125, 8127])
+      expect(told.map(({ standardPort }) => standardPort).sort()).toEqual([5051, 8124, 8125, 8127, 9100])
       await stack.dataWhere(({ name }) => name === 'worker.queue.depth')
       expect(await stack.stop()).toEqual({ code: 0, signal: null })
       expectBalanced(ledgersAtExit(stack.log), hops)

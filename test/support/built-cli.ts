@@ -23,6 +23,7 @@ export async function buildCli(): Promise<BuiltCli> {
     copyFile(join(project, 'package.json'), join(home, 'package.json')),
     symlink(join(project, 'node_modules'), join(home, 'node_modules'), 'dir'),
     symlink(join(project, 'schema'), join(home, 'schema'), 'dir'),
+    symlink(join(project, 'web'), join(home, 'web'), 'dir'),
     symlink(join(project, 'samples'), join(home, 'samples'), 'dir'),
     compile(join(home, 'dist')),
   ])
