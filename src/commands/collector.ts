@@ -6,13 +6,16 @@ import type { Parsed } from '../options/option.js'
 import { createStatsdSender } from '../outputs/statsd-udp.js'
 import type { BatchFigures } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
+import { formatAddress } from '../platform/hosts.js'
 import { createByteLimiter } from '../platform/limiter.js'
 import type { Counters } from '../telemetry/counters.js'
 import { sendOwnMetrics } from '../telemetry/own-metrics.js'
 import { createPollerOf } from './agent-parts.js'
 import { createBusDelivery } from './bus-delivery.js'
+import { busNameOf } from './bus-parts.js'
 import type { CommandContext } from './command.js'
 import { type Daemon, runDaemon, telemetryOf } from './daemon.js'
+import { showCollector } from './live-parts.js'
 
 export type CollectorOptions = Parsed<typeof collectorOptions>
 
@@ -43,6 +46,13 @@ export async function runCollector(
       onListening(address)
     },
   })
+  const watch = showCollector(daemon, {
+    ledger,
+    poller,
+    agentUrl: options.agentUrl,
+    address: formatAddress(options.listenEndpoint),
+    bus: busNameOf(options),
+  })
   const stopOwnMetrics = startOwnMetrics(options, daemon)
   const limit = startGlobalLimit(options, daemon)
   try {
@@ -54,6 +64,7 @@ export async function runCollector(
             ? [createMesosAgentSource({ poller, agentTopic: options.agentMetricsTopic, counters, ledger })]
             : []),
         ],
+        through: [watch],
         to: [await createBusDelivery(options, daemon, { ledger, poller, admit: limit.admit })],
         ledger,
       },
