@@ -32,15 +32,8 @@ export class StatsdChunk {
     this.#onFull = onFull
   }
 
-  /** Adds one datapoint, whose name is `nameStart` to `nameEnd` of `source`. */
-  add(
-    sender: StatsdSender,
-    list: OpenList,
-    source: Uint8Array,
-    nameStart: number,
-    nameEnd: number,
-    value: number,
-  ): void {
+  /** Adds one datapoint, whose name is `nameStart` to `nameEnd` of `source`; see OpenList. */
+  add(sender: StatsdSender, list: OpenList, source: DataView, nameStart: number, nameEnd: number, value: number): void {
     if (list.count === 0) this.#open(sender, list)
     list.write(source, nameStart, nameEnd, this.time, value)
     this.count++

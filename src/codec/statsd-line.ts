@@ -1,4 +1,7 @@
+import { sameBytes } from './byte-compare.js'
+import { bytesBefore, markBytes, repeated } from './byte-words.js'
 import { parseNumber, ScannedNumber, scanDecimal } from './statsd-number.js'
+import type { PacketWindow } from './statsd-window.js'
 
 const newline = 10
 const carriageReturn = 13
@@ -19,6 +22,10 @@ export const RowKind = { empty: 0, metric: 1, notAMetric: 2 } as const
 /** The metric types whose meaning matters here; every other one, known or not, is `other`: a value. */
 export const MetricType = { none: 0, counter: 99, gauge: 103, other: 1 } as const
 
+const newlines = repeated(newline)
+const colons = repeated(colon)
+const pipes = repeated(pipe)
+
 /** Whole seconds behind `|T` up to here (the year 5138) are taken for a time. */
 const latestSeconds = 100_000_000_000
 
@@ -33,8 +40,8 @@ export class StatsdLine {
   end = 0
   /** The name runs from `start` to here. */
   nameEnd = 0
-  /** All bytes of the name or'ed: 0x80 is set where it is not ASCII. */
-  nameBits = 0
+  /** Whether all of the name is ASCII. */
+  nameIsAscii = true
   /** All values with the colons between them; `valuesStart` is -1 for a row without a colon. */
   valuesStart = -1
   valuesEnd = 0
@@ -58,33 +65,35 @@ export class StatsdLine {
   unknownSections = 0
 }
 
+/** Knows which tag section probably comes. */
+export interface TagExpectation {
+  /** @param start where a section begins in `bytes` */
+  expectAt(bytes: Uint8Array, start: number): { readonly view: DataView; readonly length: number }
+}
+
 /**
- * Finds the parts of the row at `start`: `name:value[:value...][|section]...`, ended by `\n`, `\r\n` or `end`.
+ * Finds the parts of the row at `start`: `name:value[:value...][|section]...`, ended by `\n`, `\r\n` or the packet's end.
  *
  * Sections may come in any order. The first one without a marker is the type; `@` rate, `#` tags, `T` seconds; all
  * others (`c:`, `e:`, `card:`, what nobody knows yet) are counted and skipped.
  *
- * @param expectedTags the bytes of the tag section that probably comes: comparing finds its end in the same pass
- * @returns where the next row starts; `end` or more behind the last one
+ * @param tags comparing with the section it expects finds the section's end in the same pass
+ * @returns where the next row starts; beyond the packet's length behind the last one
  * @see https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/ for sections and packed values
  */
-export function scanLine(
-  packet: Uint8Array,
-  start: number,
-  end: number,
-  line: StatsdLine,
-  expectedTags: Uint8Array,
-): number {
+export function scanLine(packet: PacketWindow, start: number, line: StatsdLine, tags: TagExpectation): number {
+  const { bytes } = packet
   reset(line, start)
-  let at = scanName(packet, start, end, line)
-  if (line.kind === RowKind.notAMetric) at = endOfRow(packet, at, end)
+  let at = scanName(packet, start, line)
+  if (line.kind === RowKind.notAMetric) at = endOfRow(bytes, at, packet.length)
   else {
-    if (at < end && packet[at] === colon) at = scanValues(packet, at + 1, end, line)
-    while (at < end && packet[at] === pipe) at = scanSection(packet, at + 1, end, line, expectedTags)
+    if (bytes[at] === colon) at = scanValues(packet, at + 1, line)
+    while (bytes[at] === pipe) at = scanSection(packet, at + 1, line, tags)
   }
   // A sender with \r\n pays a second scan, so that all others need not look for \r in each part.
-  if (at > start && packet[at - 1] === carriageReturn) {
-    scanLine(packet, start, at - 1, line, expectedTags)
+  if (at > start && bytes[at - 1] === carriageReturn) {
+    bytes[at - 1] = newline
+    scanLine(packet, start, line, tags)
     return at + 1
   }
   line.end = at
@@ -95,7 +104,6 @@ export function scanLine(
 function reset(line: StatsdLine, start: number): void {
   line.kind = RowKind.metric
   line.start = start
-  line.nameBits = 0
   line.valuesStart = -1
   line.valueCount = 1
   line.first.value = Number.NaN
@@ -110,99 +118,102 @@ function reset(line: StatsdLine, start: number): void {
   line.unknownSections = 0
 }
 
-function scanName(packet: Uint8Array, start: number, end: number, line: StatsdLine): number {
+function scanName({ bytes, view, length }: PacketWindow, start: number, line: StatsdLine): number {
   let at = start
   let bits = 0
-  for (; at < end; at++) {
-    const byte = packet[at]!
-    if (byte === colon || byte === pipe || byte === newline) break
-    bits |= byte
+  let word = view.getInt32(at, true)
+  let marks = endsOfName(word)
+  for (; marks === 0; marks = endsOfName(word)) {
+    bits |= word
+    at += 4
+    word = view.getInt32(at, true)
   }
+  const inLastWord = bytesBefore(marks)
+  at += inLastWord
+  bits |= word & ((1 << (inLastWord * 8)) - 1)
   line.nameEnd = at
-  line.nameBits = bits
-  if (at > start && packet[start] === underscore && isEventOrCheck(packet, start, at, end)) {
+  line.nameIsAscii = (bits & 0x80808080) === 0
+  if (at > start && bytes[start] === underscore && isEventOrCheck(bytes, start, at, length)) {
     line.kind = RowKind.notAMetric
   }
   return at
 }
 
-/** `_e{5,4}:title|text` is an event, `_sc|name|0` a service check; `_e` or `_scale` alone are names. */
-function isEventOrCheck(packet: Uint8Array, start: number, nameEnd: number, end: number): boolean {
-  const length = nameEnd - start
-  if (length >= 3 && packet[start + 1] === letterE && packet[start + 2] === openBrace) return true
-  const isCheck = length === 3 && packet[start + 1] === letterS && packet[start + 2] === letterC
-  return isCheck && nameEnd < end && packet[nameEnd] === pipe
+function endsOfName(word: number): number {
+  return markBytes(word, colons) | markBytes(word, pipes) | markBytes(word, newlines)
 }
 
-function scanValues(packet: Uint8Array, start: number, end: number, line: StatsdLine): number {
+/** `_e{5,4}:title|text` is an event, `_sc|name|0` a service check; `_e` or `_scale` alone are names. */
+function isEventOrCheck(bytes: Uint8Array, start: number, nameEnd: number, end: number): boolean {
+  const length = nameEnd - start
+  if (length >= 3 && bytes[start + 1] === letterE && bytes[start + 2] === openBrace) return true
+  const isCheck = length === 3 && bytes[start + 1] === letterS && bytes[start + 2] === letterC
+  return isCheck && nameEnd < end && bytes[nameEnd] === pipe
+}
+
+function scanValues({ bytes, length }: PacketWindow, start: number, line: StatsdLine): number {
   line.valuesStart = start
-  const at = scanDecimal(packet, start, end, line.first)
-  if ((at < end && packet[at] !== pipe && packet[at] !== newline) || Number.isNaN(line.first.value)) {
-    return scanUnusualValues(packet, start, end, line)
+  const at = scanDecimal(bytes, start, length, line.first)
+  const next = bytes[at]
+  if ((next !== pipe && next !== newline) || Number.isNaN(line.first.value)) {
+    return scanUnusualValues(bytes, start, line)
   }
   line.valuesEnd = at
   return at
 }
 
 /** Several values, or one that is no plain decimal number. */
-function scanUnusualValues(packet: Uint8Array, start: number, end: number, line: StatsdLine): number {
+function scanUnusualValues(bytes: Uint8Array, start: number, line: StatsdLine): number {
   let at = start
   let firstEnd = -1
-  for (; at < end; at++) {
-    const byte = packet[at]!
+  for (; ; at++) {
+    const byte = bytes[at]
     if (byte === pipe || byte === newline) break
     if (byte !== colon) continue
     line.valueCount++
     if (firstEnd < 0) firstEnd = at
   }
   line.valuesEnd = at
-  line.first.value = parseNumber(packet, start, firstEnd < 0 ? at : firstEnd)
+  line.first.value = parseNumber(bytes, start, firstEnd < 0 ? at : firstEnd)
   return at
 }
 
-function scanSection(
-  packet: Uint8Array,
-  start: number,
-  end: number,
-  line: StatsdLine,
-  expectedTags: Uint8Array,
-): number {
-  const marker = start < end ? packet[start]! : newline
-  if (marker === hash) return scanTags(packet, start + 1, end, line, expectedTags)
+function scanSection(packet: PacketWindow, start: number, line: StatsdLine, tags: TagExpectation): number {
+  const { bytes } = packet
+  const marker = bytes[start]!
+  if (marker === hash) return scanTags(packet, start + 1, line, tags)
   if (marker >= letterC && marker !== pipe && line.type === MetricType.none) {
-    const next = start + 1
-    if (next >= end || packet[next] === pipe || packet[next] === newline) {
+    const next = bytes[start + 1]
+    if (next === pipe || next === newline) {
       line.type = marker === MetricType.counter || marker === MetricType.gauge ? marker : MetricType.other
-      return next
+      return start + 1
     }
   }
-  return scanOtherSection(packet, start, end, line)
+  return scanOtherSection(packet, start, line)
 }
 
-function scanTags(packet: Uint8Array, start: number, end: number, line: StatsdLine, expected: Uint8Array): number {
-  let at = start
-  const length = expected.length
-  if (start + length <= end) {
-    let same = 0
-    while (same < length && packet[start + same] === expected[same]) same++
-    at = start + same
-    line.tagsAsExpected = same === length && (at === end || packet[at] === newline || packet[at] === pipe)
-  }
-  // What was equal has no section end in it, so the search goes on from the first difference.
-  at = endOfSection(packet, at, end)
+function scanTags(packet: PacketWindow, start: number, line: StatsdLine, tags: TagExpectation): number {
+  const { bytes, view } = packet
+  const expected = tags.expectAt(bytes, start)
+  let at = start + expected.length
+  if (at > packet.length || !sameBytes(view, start, expected.view, 0, expected.length)) at = -1
+  else if (bytes[at] !== pipe && bytes[at] !== newline) at = -1
+  line.tagsAsExpected = at >= 0 && line.tagSections === 0
+  if (at < 0) at = endOfSection(packet, start)
   if (line.tagSections++ === 0) {
     line.tagsStart = start
     line.tagsEnd = at
-  } else line.tagsAsExpected = false
+  }
   return at
 }
 
-function scanOtherSection(packet: Uint8Array, start: number, end: number, line: StatsdLine): number {
-  const at = endOfSection(packet, start, end)
-  const marker = start < at ? packet[start]! : 0
-  if (marker === atSign) scanRate(packet, start + 1, at, line)
-  else if (marker === letterT && isTime(packet, start + 1, at, line)) return at
-  else if (line.type === MetricType.none && isType(packet, start, at)) line.type = MetricType.other
+function scanOtherSection(packet: PacketWindow, start: number, line: StatsdLine): number {
+  const { bytes } = packet
+  const at = endOfSection(packet, start)
+  const marker = start < at ? bytes[start]! : 0
+  if (marker === atSign) scanRate(bytes, start + 1, at, line)
+  else if (marker === letterT && isTime(bytes, start + 1, at, line)) return at
+  else if (line.type === MetricType.none && isType(bytes, start, at)) line.type = MetricType.other
   else line.unknownSections++
   return at
 }
@@ -226,26 +237,31 @@ function isType(packet: Uint8Array, start: number, end: number): boolean {
   return end > start
 }
 
-function endOfSection(packet: Uint8Array, start: number, end: number): number {
+function endOfSection({ view }: PacketWindow, start: number): number {
   let at = start
-  while (at < end && packet[at] !== pipe && packet[at] !== newline) at++
-  return at
+  for (;;) {
+    const word = view.getInt32(at, true)
+    const marks = markBytes(word, pipes) | markBytes(word, newlines)
+    if (marks !== 0) return at + bytesBefore(marks)
+    at += 4
+  }
 }
 
-function endOfRow(packet: Uint8Array, start: number, end: number): number {
+function endOfRow(bytes: Uint8Array, start: number, end: number): number {
   let at = start
-  while (at < end && packet[at] !== newline) at++
+  while (at < end && bytes[at] !== newline) at++
   return at
 }
 
 const comma = Buffer.from(',')
 
 /** All tag sections of a row as one, with a comma between them. */
-export function joinTagSections(packet: Uint8Array, { start, end }: StatsdLine): Buffer {
+export function joinTagSections(packet: PacketWindow, { start, end }: StatsdLine): Buffer {
+  const { bytes } = packet
   const parts: Uint8Array[] = []
-  for (let at = endOfSection(packet, start, end); at < end; ) {
-    const sectionEnd = endOfSection(packet, at + 1, end)
-    if (packet[at + 1] === hash) parts.push(comma, packet.subarray(at + 2, sectionEnd))
+  for (let at = endOfSection(packet, start); at < end; ) {
+    const sectionEnd = endOfSection(packet, at + 1)
+    if (bytes[at + 1] === hash) parts.push(comma, bytes.subarray(at + 2, sectionEnd))
     at = sectionEnd
   }
   return Buffer.concat(parts.slice(1))

@@ -4,6 +4,8 @@ const smallestBuffer = 1024
 /** Avro's longest varint; a name's length and a time take less, so this much is always enough for either. */
 const longestVarint = 10
 const doubleBytes = 8
+/** Names and times are copied four bytes at a time, which is four times as quick; the last time up to three too many. */
+const slackBytes = 4
 
 /** Bytes to write datapoints into, lent to a list while it is open: a list that nobody writes to needs none. */
 export class Scratch {
@@ -20,7 +22,8 @@ const noScratch = new Scratch(0)
 
 /** A time in Avro's encoding (a zigzag varint of milliseconds), made once for all datapoints of a packet. */
 export class EncodedTime {
-  readonly bytes = Buffer.alloc(longestVarint)
+  readonly bytes = Buffer.alloc(longestVarint + slackBytes)
+  readonly view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length)
   length = 0
   #timeMs = -1
 
@@ -57,18 +60,23 @@ export class OpenList {
     this.#scratch = scratch
   }
 
-  /** Name (copied from `source`), time, value: the field order of schema/metrics.avsc. */
-  write(source: Uint8Array, nameStart: number, nameEnd: number, time: EncodedTime, value: number): void {
+  /**
+   * Name (copied from `source`), time, value: the field order of schema/metrics.avsc.
+   *
+   * @param source goes on for at least three bytes behind `nameEnd`
+   */
+  write(source: DataView, nameStart: number, nameEnd: number, time: EncodedTime, value: number): void {
     const nameLength = nameEnd - nameStart
-    const most = this.#used + longestVarint + nameLength + longestVarint + doubleBytes
+    const most = this.#used + longestVarint + nameLength + longestVarint + doubleBytes + slackBytes
     if (most > this.#scratch.bytes.length) this.#grow(most)
     const { bytes, view } = this.#scratch
-    let at = writeLength(bytes, this.#used, nameLength)
-    // Names and times are short: a loop of our own is faster than a call of `copy` or `set`.
-    for (let from = nameStart; from < nameEnd; from++) bytes[at++] = source[from]!
-    for (let from = 0; from < time.length; from++) bytes[at++] = time.bytes[from]!
-    view.setFloat64(at, value, true)
-    this.#used = at + doubleBytes
+    const nameAt = writeLength(bytes, this.#used, nameLength)
+    copyWords(source, nameStart, view, nameAt, nameLength)
+    const timeAt = nameAt + nameLength
+    copyWords(time.view, 0, view, timeAt, time.length)
+    const valueAt = timeAt + time.length
+    view.setFloat64(valueAt, value, true)
+    this.#used = valueAt + doubleBytes
     this.count++
   }
 
@@ -97,4 +105,9 @@ function writeLength(bytes: Uint8Array, at: number, length: number): number {
   for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128
   bytes[at++] = rest
   return at
+}
+
+/** Copies `length` bytes, and up to three more. */
+function copyWords(from: DataView, fromAt: number, to: DataView, toAt: number, length: number): void {
+  for (let done = 0; done < length; done += 4) to.setInt32(toAt + done, from.getInt32(fromAt + done))
 }

@@ -4,6 +4,7 @@ import type { GaugeMemory } from './statsd-gauges.js'
 import { joinTagSections, MetricType, RowKind, StatsdLine, scanLine } from './statsd-line.js'
 import { parseNumber } from './statsd-number.js'
 import type { StatsdSender, TagSection } from './statsd-sender.js'
+import { PacketWindow } from './statsd-window.js'
 
 const plus = 43
 const minus = 45
@@ -78,6 +79,7 @@ export class StatsdPacketReader {
   readonly #counts: StatsdCounts
   readonly #rules: StatsdRules
   readonly #line = new StatsdLine()
+  readonly #window = new PacketWindow()
 
   constructor(chunk: StatsdChunk, counts: StatsdCounts, rules: StatsdRules) {
     this.#chunk = chunk
@@ -88,13 +90,15 @@ export class StatsdPacketReader {
   /** @param timeMs when the packet was received: the time of all its datapoints that bring none of their own */
   read(packet: Buffer, timeMs: number, context: PacketContext): void {
     const line = this.#line
+    const window = this.#window
     const { sender, onRow } = context
     this.#chunk.time.set(timeMs)
+    window.load(packet)
     for (let at = 0; at < packet.length; ) {
-      at = scanLine(packet, at, packet.length, line, sender.expected.bytes)
+      at = scanLine(window, at, line, sender)
       if (line.kind === RowKind.empty) continue
       this.#counts.rows++
-      if (line.kind === RowKind.metric) this.#takeMetric(packet, timeMs, context)
+      if (line.kind === RowKind.metric) this.#takeMetric(timeMs, context)
       else this.#takeOther()
       if (onRow !== undefined) onRow(packet, line.start, line.end)
     }
@@ -105,10 +109,11 @@ export class StatsdPacketReader {
     this.#counts.notAMetric++
   }
 
-  #takeMetric(packet: Buffer, timeMs: number, context: PacketContext): void {
+  #takeMetric(timeMs: number, context: PacketContext): void {
     const line = this.#line
+    const window = this.#window
     if (line.badRates + line.unknownSections > 0) this.#countOddities()
-    const joinedTags = line.tagSections > 1 ? joinTagSections(packet, line) : undefined
+    const joinedTags = line.tagSections > 1 ? joinTagSections(window, line) : undefined
     const tagBytes = joinedTags?.length ?? line.tagsEnd - line.tagsStart
     if (line.nameEnd - line.start > this.#rules.nameLimitBytes || tagBytes > this.#rules.tagLimitBytes) {
       this.#counts.received += line.valueCount
@@ -116,10 +121,10 @@ export class StatsdPacketReader {
       return
     }
     if (line.timeMs >= 0) this.#chunk.time.set(line.timeMs)
-    const section = this.#findSection(packet, joinedTags, context.sender)
-    if (line.nameBits > 127 && !isUtf8(packet.subarray(line.start, line.nameEnd))) {
-      this.#takeInvalidName(packet, section, context)
-    } else this.#addValues(packet, packet, line.start, line.nameEnd, section, context)
+    const section = this.#findSection(joinedTags, context.sender)
+    if (!line.nameIsAscii && !isUtf8(window.bytes.subarray(line.start, line.nameEnd))) {
+      this.#takeInvalidName(section, context)
+    } else this.#addValues(window.view, line.start, line.nameEnd, section, context)
     if (line.timeMs >= 0) this.#chunk.time.set(timeMs)
   }
 
@@ -129,29 +134,28 @@ export class StatsdPacketReader {
   }
 
   /** Undefined for a row without tags. */
-  #findSection(packet: Buffer, joinedTags: Buffer | undefined, sender: StatsdSender): TagSection | undefined {
+  #findSection(joinedTags: Buffer | undefined, sender: StatsdSender): TagSection | undefined {
     const line = this.#line
     if (line.tagSections === 0) return undefined
     const section = line.tagsAsExpected
       ? sender.takeExpected()
-      : joinedTags === undefined
-        ? sender.findSection(packet, line.tagsStart, line.tagsEnd)
-        : sender.findSection(joinedTags, 0, joinedTags.length)
+      : sender.findSection(joinedTags ?? this.#window.bytes.subarray(line.tagsStart, line.tagsEnd))
     if (section.reservedTags > 0) this.#counts.reservedTags += section.reservedTags
     if (!section.validUtf8) this.#counts.invalidUtf8++
     return section
   }
 
   /** An Avro string must be UTF-8: what is none becomes U+FFFD. */
-  #takeInvalidName(packet: Buffer, section: TagSection | undefined, context: PacketContext): void {
-    const name = Buffer.from(packet.toString('utf8', this.#line.start, this.#line.nameEnd))
+  #takeInvalidName(section: TagSection | undefined, context: PacketContext): void {
+    const bytes = Buffer.from(this.#window.bytes.toString('utf8', this.#line.start, this.#line.nameEnd))
+    const name = new PacketWindow(bytes.length)
+    name.load(bytes)
     this.#counts.invalidUtf8++
-    this.#addValues(packet, name, 0, name.length, section, context)
+    this.#addValues(name.view, 0, name.length, section, context)
   }
 
   #addValues(
-    packet: Buffer,
-    name: Buffer,
+    name: DataView,
     nameStart: number,
     nameEnd: number,
     section: TagSection | undefined,
@@ -165,18 +169,19 @@ export class StatsdPacketReader {
       this.#counts.received++
       if (Number.isNaN(value) && this.#rules.malformed === 'drop') this.#counts.malformed++
       else {
-        if (this.#isUnusual(value, context)) value = this.#settle(value, packet, valueStart, section, context)
+        if (this.#isUnusual(value, context)) value = this.#settle(value, valueStart, section, context)
         this.#chunk.add(context.sender, list, name, nameStart, nameEnd, value)
       }
       if (left === 1) return
-      valueStart = this.#endOfValue(packet, valueStart) + 1
-      value = parseNumber(packet, valueStart, this.#endOfValue(packet, valueStart))
+      valueStart = this.#endOfValue(valueStart) + 1
+      value = parseNumber(this.#window.bytes, valueStart, this.#endOfValue(valueStart))
     }
   }
 
-  #endOfValue(packet: Buffer, start: number): number {
+  #endOfValue(start: number): number {
+    const { bytes } = this.#window
     let at = start
-    while (at < this.#line.valuesEnd && packet[at] !== colon) at++
+    while (at < this.#line.valuesEnd && bytes[at] !== colon) at++
     return at
   }
 
@@ -185,13 +190,7 @@ export class StatsdPacketReader {
     return this.#line.rate !== 1 || gauges !== undefined || Number.isNaN(value)
   }
 
-  #settle(
-    value: number,
-    packet: Buffer,
-    valueStart: number,
-    section: TagSection | undefined,
-    { gauges }: PacketContext,
-  ): number {
+  #settle(value: number, valueStart: number, section: TagSection | undefined, { gauges }: PacketContext): number {
     const { rate, type } = this.#line
     if (Number.isNaN(value)) {
       this.#counts.malformedAsZero++
@@ -200,16 +199,16 @@ export class StatsdPacketReader {
     const counts = type === MetricType.counter || type === MetricType.none
     const scaled = counts || this.#rules.rateScaling === 'all' ? value / rate : value
     if (gauges === undefined || type !== MetricType.gauge) return scaled
-    const gauge = this.#gaugeKey(packet, section)
-    const sign = packet[valueStart]
+    const gauge = this.#gaugeKey(section)
+    const sign = this.#window.bytes[valueStart]
     if (sign === plus || sign === minus) return gauges.change(gauge, scaled)
     gauges.set(gauge, scaled)
     return scaled
   }
 
   /** A gauge is its name and its tags; a pipe can be in neither. */
-  #gaugeKey(packet: Buffer, section: TagSection | undefined): string {
-    const name = packet.toString('latin1', this.#line.start, this.#line.nameEnd)
+  #gaugeKey(section: TagSection | undefined): string {
+    const name = this.#window.bytes.toString('latin1', this.#line.start, this.#line.nameEnd)
     return `${name}|${section?.bytes.toString('latin1') ?? ''}`
   }
 }

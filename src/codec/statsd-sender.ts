@@ -1,5 +1,8 @@
 import type { ContainerIdentity } from '../model/agent-state.js'
 import type { Tag } from '../model/metric-list.js'
+import { viewOf } from './avro-cursor.js'
+import { hashBytes, sameBytes } from './byte-compare.js'
+import type { TagExpectation } from './statsd-line.js'
 import { OpenList } from './statsd-open-list.js'
 import { identityTags, parseTagSection } from './statsd-tags.js'
 
@@ -34,20 +37,26 @@ export class SectionMemory {
 /** A tag section that was seen before: its bytes, and the list that its datapoints go to. */
 export interface TagSection {
   readonly bytes: Buffer
+  /** The same bytes. */
+  readonly view: DataView
+  readonly length: number
   readonly list: OpenList
   readonly reservedTags: number
   readonly validUtf8: boolean
-  /** What came behind it last time: clients repeat their lines in the same order. */
+  /** The other section that came behind it last time: clients repeat their lines in the same order. */
   follower: TagSection
+  /** The first position at which the follower has another byte, and that byte; -1 where there is none. */
+  followerDiffersAt: number
+  followerByte: number
 }
 
 /**
  * Who speaks on a socket: the tags in front of its lists, and the tag sections it has used.
  *
- * Sections are found by their bytes. The one expected next (the last one's follower) costs one comparison, which the
- * scan of the line makes anyway; another one a hash and a comparison; a new one is read and remembered.
+ * Sections are found by their bytes. The one expected next (the last one again, or its follower: one byte tells) costs one
+ * comparison, which finds the section's end as well; another one a hash and a comparison; a new one is read and remembered.
  */
-export class StatsdSender {
+export class StatsdSender implements TagExpectation {
   /** '' where the container is not known: such lists come first in a chunk. */
   readonly containerId: string
   readonly topic: string
@@ -57,14 +66,14 @@ export class StatsdSender {
   readonly openTagged: OpenList[] = []
   /** Whether the chunk in the making has anything of this sender. */
   inChunk = false
-  expected: TagSection
 
   readonly #known: boolean
   readonly #idTags: readonly Tag[]
   readonly #memory: SectionMemory
   readonly #sections = new Map<number, TagSection>()
   readonly #noTags: TagSection
-  #last: TagSection | undefined
+  #last: TagSection
+  #expected: TagSection
 
   constructor(identity: ContainerIdentity | undefined, memory: SectionMemory) {
     this.containerId = identity?.containerId ?? ''
@@ -74,35 +83,38 @@ export class StatsdSender {
     this.#memory = memory
     this.untagged = new OpenList(this.topic, this.#idTags)
     this.#noTags = this.#readSection(Buffer.alloc(0))
-    this.expected = this.#noTags
+    this.#last = this.#noTags
+    this.#expected = this.#noTags
+  }
+
+  expectAt(bytes: Uint8Array, start: number): TagSection {
+    const last = this.#last
+    this.#expected = bytes[start + last.followerDiffersAt] === last.followerByte ? last.follower : last
+    return this.#expected
   }
 
   /** To be called when a row had the expected section. */
   takeExpected(): TagSection {
-    const section = this.expected
-    this.#last = section
-    this.expected = section.follower
-    return section
+    this.#last = this.#expected
+    return this.#last
   }
 
   /** The section with these bytes, known or new. */
-  findSection(packet: Buffer, start: number, end: number): TagSection {
-    const hash = hashOf(packet, start, end)
+  findSection(bytes: Buffer): TagSection {
+    const view = viewOf(bytes)
+    const hash = hashBytes(view, 0, bytes.length)
     const found = this.#sections.get(hash)
-    const section =
-      found !== undefined && hasBytes(found.bytes, packet, start, end)
-        ? found
-        : this.#remember(hash, Buffer.from(packet.subarray(start, end)))
-    if (this.#last !== undefined) this.#last.follower = section
+    const section = found !== undefined && hasBytes(found, view) ? found : this.#remember(hash, Buffer.from(bytes))
+    if (section !== this.#last) follow(this.#last, section)
     this.#last = section
-    this.expected = section.follower
     return section
   }
 
   forgetSections(): void {
     this.#sections.clear()
-    this.#last = undefined
-    this.expected = this.#noTags
+    this.#noTags.follower = this.#noTags
+    this.#noTags.followerDiffersAt = -1
+    this.#last = this.#noTags
   }
 
   /** Two sections with the same hash take turns in the map: rare, and then it costs only time. */
@@ -116,21 +128,22 @@ export class StatsdSender {
   #readSection(bytes: Buffer): TagSection {
     const { tags, reservedTags, validUtf8 } = parseTagSection(bytes, this.#known)
     const list = tags.length === 0 ? this.untagged : new OpenList(this.topic, [...this.#idTags, ...tags])
-    const section = { bytes, list, reservedTags, validUtf8 } as TagSection
+    const { length } = bytes
+    const none = { followerDiffersAt: -1, followerByte: -1 }
+    const section = { bytes, view: viewOf(bytes), length, list, reservedTags, validUtf8, ...none } as TagSection
     section.follower = section
     return section
   }
 }
 
-/** FNV-1a, 32 bits. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5 | 0
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193)
-  return hash
+function follow(last: TagSection, section: TagSection): void {
+  let at = 0
+  while (at < section.length && last.bytes[at] === section.bytes[at]) at++
+  last.follower = section
+  last.followerDiffersAt = at
+  last.followerByte = section.bytes[at] ?? -1
 }
 
-function hasBytes(section: Uint8Array, packet: Uint8Array, start: number, end: number): boolean {
-  if (section.length !== end - start) return false
-  for (let at = 0; at < section.length; at++) if (section[at] !== packet[start + at]) return false
-  return true
+function hasBytes(section: TagSection, view: DataView): boolean {
+  return section.length === view.byteLength && sameBytes(section.view, 0, view, 0, section.length)
 }
