@@ -27,7 +27,10 @@ export interface InfluxDouble {
   stop(): Promise<void>
 }
 
-/** @param answer what to say to a request; 204 stores its lines. Undefined: never answers */
+/**
+ * @param answer what to say to a request; 204 stores its lines. Undefined: never answers
+ * @param port any free one unless given
+ */
 export async function startInfluxDouble(
   answer: (
     request: SeenRequest,
@@ -35,6 +38,7 @@ export async function startInfluxDouble(
   ) => DoubleAnswer | undefined | Promise<DoubleAnswer | undefined> = () => ({
     status: 204,
   }),
+  port = 0,
 ): Promise<InfluxDouble> {
   const requests: SeenRequest[] = []
   const stored: string[] = []
@@ -59,7 +63,7 @@ export async function startInfluxDouble(
     response.writeHead(said.status, said.headers).end(said.body)
   }
 
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
