@@ -31,6 +31,7 @@ interface Emission {
   readonly ledger: Ledger
   readonly counters: Counters
   readonly numbering: Numbering | undefined
+  readonly timeMsOf: ((number: number) => number) | undefined
 }
 
 export async function run(options: Options, context: CommandContext): Promise<void> {
@@ -38,7 +39,9 @@ export async function run(options: Options, context: CommandContext): Promise<vo
   const clock = systemClock
   const ledger = new Ledger('emit')
   const numbering = numberingOf(options, clock)
-  const emission = { options, clock, log, signal: context.signal, ledger, counters: new Counters(), numbering }
+  const timeMsOf = timesOf(options, clock)
+  const { signal } = context
+  const emission = { options, clock, log, signal, ledger, counters: new Counters(), numbering, timeMsOf }
   const stopProgress =
     numbering && logFormatOf(options, context) === 'pretty'
       ? startProgress({
@@ -67,9 +70,15 @@ function numberingOf({ count, rate }: Options, clock: Clock): Numbering | undefi
   return createNumbering({ count, due: () => pacedCount(rate, clock.monotonicMs() - startMs) })
 }
 
+function timesOf({ count = 0, stepMs }: Options, clock: Clock): Emission['timeMsOf'] {
+  if (stepMs === undefined) return undefined
+  const lastMs = clock.nowMs()
+  return (number) => lastMs - (count - number) * stepMs
+}
+
 /** One connection of its own life; all share the account and the numbers. */
 function runConnection(emission: Emission, index: number): Promise<void> {
-  const { options, clock, log, signal, ledger, counters, numbering } = emission
+  const { options, clock, log, signal, ledger, counters, numbering, timeMsOf } = emission
   const collector = createCollectorTcp({ ...options.endpoint, log, counters })
   const source = createGenerator({
     topic: options.topic,
@@ -80,7 +89,7 @@ function runConnection(emission: Emission, index: number): Promise<void> {
     uid: process.getuid?.() ?? 0,
     periodMs: options.period * 1000,
     ...(numbering && { numbering }),
-    series: options.series,
+    ...(timeMsOf && { timeMsOf }),
   })
   const delivery = createDelivery({
     sink: options.recordOutputLog ? recordingSink(collector, { log, lists: true, hexdump: false }) : collector,

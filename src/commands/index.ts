@@ -1,7 +1,7 @@
 import { auditOptions } from '../options/audit.js'
 import { checkCollector, collectorOptions } from '../options/collector.js'
 import { checkConsume, consumeOptions } from '../options/consume.js'
-import { checkEmitStatsd, emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
+import { checkEmitAvro, checkEmitStatsd, emitAvroOptions, emitStatsdOptions } from '../options/emit.js'
 import { kafkaOverridePrefix } from '../options/kafka.js'
 import { checkLocalStack, localStackOptions } from '../options/local-stack.js'
 import {
@@ -125,6 +125,7 @@ export const workingCommands: readonly WorkingCommand[] = [
       { line: 'emit avro --connections 20 --count 1000000', does: 'A million of them, as fast as they are taken' },
     ],
     options: emitAvroOptions,
+    check: checkEmitAvro,
     peers: emitAvroPeers,
     load: () => import('./emit-avro.js'),
   }),

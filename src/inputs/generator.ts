@@ -17,8 +17,8 @@ export interface GeneratorOptions {
   readonly periodMs: number
   /** Numbered datapoints in place of sample figures; several generators may share a numbering. */
   readonly numbering?: Numbering
-  /** Names that numbered datapoints take turns with, `numbered.1` and so on; 1 unless given, which is `numbered`. */
-  readonly series?: number
+  /** When a numbered datapoint was; when it is made unless given. */
+  readonly timeMsOf?: (number: number) => number
 }
 
 /** Hands out running numbers from 1 on, each once. */
@@ -94,7 +94,7 @@ const NUMBERED_PER_LIST = 100
 const PACE_MS = 20
 
 async function* numberedLists(
-  { clock, topic, tags: nodes, series = 1 }: GeneratorOptions,
+  { clock, topic, tags: nodes, timeMsOf }: GeneratorOptions,
   numbering: Numbering,
   signal: AbortSignal,
 ): AsyncGenerator<MetricList> {
@@ -107,7 +107,7 @@ async function* numberedLists(
     const timeMs = clock.nowMs()
     const points: Datapoint[] = []
     for (let value = numbers.first; value <= numbers.last; value++) {
-      points.push({ name: series === 1 ? 'numbered' : `numbered.${((value - 1) % series) + 1}`, timeMs, value })
+      points.push({ name: 'numbered', timeMs: timeMsOf?.(value) ?? timeMs, value })
     }
     const tags = nodes[turn++ % nodes.length] ?? []
     yield { topic, tags, datapoints: encodeDatapoints(points) }

@@ -60,12 +60,20 @@ export const emitAvroOptions = {
       help: 'Simulated nodes: their lists carry host names of their own, <hostname>-1 and so on.',
     }),
     ...loadOptions,
-    series: integer({
-      default: 1,
-      help: 'Names that numbered datapoints take turns with, numbered.1 and so on; 1 is numbered alone.',
+    'step-ms': milliseconds({
+      defaultText: 'the time of sending',
+      help: 'Time between two numbered datapoints, whenever they are sent; the last one is now. Needs --count.',
     }),
   }),
   ...commonOptions,
+}
+
+/** Where the last datapoint is now, their number says when the first one was. */
+export function checkEmitAvro({ count, stepMs }: Parsed<typeof emitAvroOptions>): readonly Complaint[] {
+  if (stepMs === undefined || count !== undefined) return []
+  return [
+    { options: ['step-ms', 'count'], text: '--step-ms needs --count: it is counted back from the last datapoint.' },
+  ]
 }
 
 /** One container is sent to where its variables say; several are given endpoints by the proxy. */

@@ -91,21 +91,14 @@ describe('createGenerator', () => {
     expect(ledger.received).toBe(250)
   })
 
-  test('numbered datapoints take turns with several names', async () => {
-    const names: string[] = []
-    const numbering = createNumbering({ count: 5, due: () => Infinity })
-    const ledger = new Ledger('emit')
-    const source = createGenerator({
-      ...common,
-      clock: createFakeClock(),
-      ledger,
-      periodMs: 1000,
-      numbering,
-      series: 2,
-    })
-    await source.run(async ([list]) => {
-      names.push(...decodeDatapoints((list as MetricList).datapoints).map(({ name, value }) => `${name}=${value}`))
+  test('numbered datapoints have times of their own where these are given', async () => {
+    const times: number[] = []
+    const numbering = createNumbering({ count: 3, due: () => Infinity })
+    const timeMsOf = (number: number) => 1000 * number
+    const parts = { clock: createFakeClock(), ledger: new Ledger('emit'), periodMs: 1000, numbering, timeMsOf }
+    await createGenerator({ ...common, ...parts }).run(async ([list]) => {
+      times.push(...decodeDatapoints((list as MetricList).datapoints).map(({ timeMs }) => timeMs))
     }, new AbortController().signal)
-    expect(names).toEqual(['numbered.1=1', 'numbered.2=2', 'numbered.1=3', 'numbered.2=4', 'numbered.1=5'])
+    expect(times).toEqual([1000, 2000, 3000])
   })
 })

@@ -2,20 +2,22 @@ import { auditOptions } from '../../src/options/audit.js'
 import { checkCollector, collectorOptions } from '../../src/options/collector.js'
 import { checkConsume, consumeOptions } from '../../src/options/consume.js'
 import { effectiveForLog } from '../../src/options/effective.js'
-import { emitAvroOptions, emitStatsdOptions } from '../../src/options/emit.js'
+import { checkEmitAvro, emitAvroOptions, emitStatsdOptions } from '../../src/options/emit.js'
 import { checkLocalStack, localStackOptions } from '../../src/options/local-stack.js'
 import { type OptionRows, type Parsed, variablesOf } from '../../src/options/option.js'
 import { type Request, resolveOptions, type Sources } from '../../src/options/resolve.js'
 import { checkStatsdProxy, statsdProxyOptions } from '../../src/options/statsd-proxy.js'
+import { topOptions } from '../../src/options/top.js'
 
 const requests = {
   'statsd-proxy': { name: 'statsd-proxy', rows: statsdProxyOptions, check: checkStatsdProxy },
   collector: { name: 'collector', rows: collectorOptions, check: checkCollector },
   consume: { name: 'consume', rows: consumeOptions, check: checkConsume, variablePrefix: 'KAFKA_OVERRIDE_' },
   'emit statsd': { name: 'emit statsd', rows: emitStatsdOptions },
-  'emit avro': { name: 'emit avro', rows: emitAvroOptions },
+  'emit avro': { name: 'emit avro', rows: emitAvroOptions, check: checkEmitAvro },
   'local-stack': { name: 'local-stack', rows: localStackOptions, check: checkLocalStack },
   audit: { name: 'audit', rows: auditOptions },
+  top: { name: 'top', rows: topOptions },
 }
 type Name = keyof typeof requests
 
@@ -120,6 +122,8 @@ test.each<[rule: string, command: Name, variables: Record<string, string>, mista
     { SINK: 'influx,graphite', INFLUX_HOST: 'h', OUTPUT_DATABASE: 'd' },
     '--sink graphite needs --output-host (OUTPUT_HOST) or --graphite-host',
   ],
+  ['times are counted back from a last one', 'emit avro', { STEP_MS: '1000' }, '--step-ms needs --count'],
+  ['of which there is one', 'emit avro', { STEP_MS: '1000', COUNT: '10' }, undefined],
   ['TLS files without TLS', 'collector', { KAFKA_TLS_CA_FILE: 'ca.pem' }, '--kafka-tls-ca-file count only with'],
   ['TLS by its own name', 'collector', { KAFKA_TLS: 'true', KAFKA_TLS_CA_FILE: 'ca.pem' }, undefined],
   ["TLS by Kafka's name", 'consume', { KAFKA_SECURITY_PROTOCOL: 'SSL', KAFKA_TLS_CA_FILE: 'ca.pem' }, undefined],
