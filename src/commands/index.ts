@@ -10,6 +10,7 @@ import {
   statsdProxyExecOptions,
   statsdProxyOptions,
 } from '../options/statsd-proxy.js'
+import { topOptions } from '../options/top.js'
 import { configShowCommand, validateCommand } from './about.js'
 import { type AnyCommand, defineCommand, type WorkingCommand } from './command.js'
 import {
@@ -21,6 +22,7 @@ import {
   localStackPeers,
   statsdProxyExecPeers,
   statsdProxyPeers,
+  topPeers,
 } from './peers.js'
 
 /** Every command that does something by itself, in the order of the stream. */
@@ -169,6 +171,25 @@ export const workingCommands: readonly WorkingCommand[] = [
     options: auditOptions,
     peers: auditPeers,
     load: () => import('./audit.js'),
+  }),
+  defineCommand({
+    name: 'top',
+    summary:
+      'Shows what goes through a running daemon: hops, containers, frameworks and metric names, by rate, bytes and drops.',
+    description:
+      'The same figures as the live page at --admin-listen. On a terminal they are drawn anew each second: q quits; tab, ' +
+      'or 1, 2 and 3, choose containers, frameworks or metric names; r, b, d, a and n sort by rate, bytes, drops, age and ' +
+      'name; / searches. Elsewhere they are printed each second.',
+    examples: [
+      { line: 'top', does: 'Of a local stack on this machine' },
+      { line: 'top --admin node-1:9101 --sort drops', does: 'Of a proxy, those that lose something first' },
+      { line: 'top --show names --search web --once', does: 'Once, and only what is called like it' },
+      { line: 'top --once --json --limit 1000', does: 'For a script' },
+    ],
+    exitCodes: { 69: 'the daemon does not answer' },
+    options: topOptions,
+    peers: topPeers,
+    load: () => import('./top.js'),
   }),
 ]
 

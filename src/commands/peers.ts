@@ -6,6 +6,7 @@ import type { localStackOptions } from '../options/local-stack.js'
 import type { Parsed } from '../options/option.js'
 import { type Store, storeAddress } from '../options/sinks.js'
 import type { statsdProxyOptions } from '../options/statsd-proxy.js'
+import type { topOptions } from '../options/top.js'
 import { formatAddress } from '../platform/hosts.js'
 
 /** Somebody whom a command will talk to, as its options name him. */
@@ -119,6 +120,10 @@ export function localStackPeers(options: Parsed<typeof localStackOptions>): read
 
 export function auditPeers({ admin }: Parsed<typeof auditOptions>): readonly Peer[] {
   return admin.map(({ host, port }) => tcp('daemon', 'admin', host, port))
+}
+
+export function topPeers({ admin }: Parsed<typeof topOptions>): readonly Peer[] {
+  return [tcp('daemon', 'admin', admin.host, admin.port)]
 }
 
 function agentPeers(options: AgentFields): readonly Peer[] {

@@ -6,6 +6,7 @@ import { kafkaOverridePrefix } from './kafka.js'
 import { localStackOptions } from './local-stack.js'
 import { renderMarkdown, renderVariables } from './render.js'
 import { statsdProxyOptions } from './statsd-proxy.js'
+import { topOptions } from './top.js'
 
 /** What may stand between `<!-- options:<name> -->` and `<!-- /options -->`. */
 const tables: Readonly<Record<string, () => string>> = {
@@ -16,6 +17,7 @@ const tables: Readonly<Record<string, () => string>> = {
   'emit-avro': () => renderMarkdown(emitAvroOptions),
   'local-stack': () => renderMarkdown(localStackOptions),
   audit: () => renderMarkdown(auditOptions),
+  top: () => renderMarkdown(topOptions),
   'kafka-override': () => renderVariables(consumeOptions, kafkaOverridePrefix),
 }
 

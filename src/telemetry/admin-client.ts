@@ -80,7 +80,8 @@ function get(path: string, options: AdminClientOptions, signal: AbortSignal): Pr
   })
 }
 
-function refusal(status: number, path: string, token: string | undefined): string {
+/** Why an answer is not the one that was wanted, behind "The daemon ...". */
+export function refusal(status: number, path: string, token: string | undefined): string {
   if (status === 401) {
     return token === undefined
       ? 'wants a token: give --admin-token-file'
@@ -90,7 +91,8 @@ function refusal(status: number, path: string, token: string | undefined): strin
   return `answered ${path} with status ${status} instead of 200`
 }
 
-function away({ address }: AdminClientOptions, what: string, cause?: unknown): StatsError {
+/** @param what the daemon did or did not do */
+export function away({ address }: Pick<AdminClientOptions, 'address'>, what: string, cause?: unknown): StatsError {
   const message = `The daemon at --admin ${formatAddress(address)} ${what}. Check --admin, and the daemon's --admin-listen.`
   return new StatsError('DS_ADMIN_AWAY', message, { cause, exitCode: ExitCode.unavailable })
 }

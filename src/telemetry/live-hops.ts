@@ -19,8 +19,10 @@ export class HopRates {
     }
   }
 
+  /** In the order of the stream, whichever began first. */
   hops(ledgers: readonly Ledger[]): LiveHop[] {
-    return ledgers.map((ledger) => {
+    const inOrder = [...ledgers].sort((a, b) => placeOf(a) - placeOf(b))
+    return inOrder.map((ledger) => {
       const rates = this.#hops.get(ledger)?.rates() ?? { received: 0, forwarded: 0, dropped: {} }
       return { ...ledger.snapshot(), rates }
     })
@@ -66,6 +68,12 @@ class HopRate {
     dropped.push((sumOf(now.dropped) - sumOf(last.dropped)) / seconds)
     for (const values of [received, forwarded, dropped]) if (values.length > steps) values.shift()
   }
+}
+
+const order = ['statsd-proxy', 'collector', 'consume']
+
+function placeOf({ hop }: Ledger): number {
+  return order.includes(hop) ? order.indexOf(hop) : order.length
 }
 
 /** A reason appears with its first drops: before them there were none. */
