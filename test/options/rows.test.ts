@@ -6,11 +6,17 @@ import { checkEmitAvro, emitAvroOptions, emitStatsdOptions } from '../../src/opt
 import { checkLocalStack, localStackOptions } from '../../src/options/local-stack.js'
 import { type OptionRows, type Parsed, variablesOf } from '../../src/options/option.js'
 import { type Request, resolveOptions, type Sources } from '../../src/options/resolve.js'
-import { checkStatsdProxy, statsdProxyOptions } from '../../src/options/statsd-proxy.js'
+import {
+  checkStatsdProxy,
+  checkStatsdProxyExec,
+  statsdProxyExecOptions,
+  statsdProxyOptions,
+} from '../../src/options/statsd-proxy.js'
 import { topOptions } from '../../src/options/top.js'
 
 const requests = {
   'statsd-proxy': { name: 'statsd-proxy', rows: statsdProxyOptions, check: checkStatsdProxy },
+  'statsd-proxy exec': { name: 'statsd-proxy exec', rows: statsdProxyExecOptions, check: checkStatsdProxyExec },
   collector: { name: 'collector', rows: collectorOptions, check: checkCollector },
   consume: { name: 'consume', rows: consumeOptions, check: checkConsume, variablePrefix: 'KAFKA_OVERRIDE_' },
   'emit statsd': { name: 'emit statsd', rows: emitStatsdOptions },
@@ -71,6 +77,7 @@ test.each<[rule: string, command: Name, variables: Record<string, string>, mista
     { LISTEN_PORT_MODE: 'range', LISTEN_PORT_START: '9', LISTEN_PORT_END: '10' },
     undefined,
   ],
+  ['some output is on for a command', 'statsd-proxy exec', { OUTPUT_COLLECTOR_ENABLED: 'false' }, 'No output is on'],
   ['some output is on', 'statsd-proxy', { OUTPUT_COLLECTOR_ENABLED: 'false' }, 'No output is on'],
   ['both outputs', 'statsd-proxy', { OUTPUT_STATSD_ENABLED: 'true' }, undefined],
   ['interface or address', 'statsd-proxy', { LISTEN_INTERFACE: 'lo', LISTEN_HOST: '::1' }, 'exclude each other'],

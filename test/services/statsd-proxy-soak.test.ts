@@ -42,6 +42,13 @@ test.each([
   expect(result).toMatchObject({ missing: 0, repeated: 0 })
 })
 
+test('restarts with 1,000 endpoints', async () => {
+  const proxy = start('--log-level', 'info')
+  const result = await restartUnderLoad(proxy, collector, { restarts: 3, ratePerSecond: 10_000, endpoints: 1000 })
+  process.stdout.write(`3 restarts with 1,000 endpoints: ${JSON.stringify(result)}\n`)
+  expect(result).toMatchObject({ missing: 0, repeated: 0 })
+})
+
 const isLossless = ({ missing }: SoakResult) => missing === 0
 
 test('a minute at the highest rate without loss: memory stays flat', async () => {

@@ -8,6 +8,7 @@ const {
   ratePerSecond,
   count = Number.POSITIVE_INFINITY,
   linesPerPacket = 1,
+  firstName = 0,
 } = JSON.parse(process.argv[2])
 const tickMs = 5
 const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
@@ -30,7 +31,7 @@ function tick() {
 
 function sendOne(endpoint) {
   const lines = []
-  for (let line = 0; line < linesPerPacket; line++) lines.push(`load.${endpoint}:${sent[endpoint]++}|g`)
+  for (let line = 0; line < linesPerPacket; line++) lines.push(`load.${firstName + endpoint}:${sent[endpoint]++}|g`)
   total += linesPerPacket
   pending++
   socket.send(lines.join('\n'), ports[endpoint], host, (error) => {

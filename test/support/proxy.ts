@@ -13,12 +13,17 @@ export interface ProxyProcess extends Program {
 /** Starts the proxy with the flags that every test wants: no agent, an isolator API at any port, quick chunks. */
 export function startProxy(
   cli: string,
-  { stateDir, collectorPort, more = [] }: { stateDir: string; collectorPort: number; more?: readonly string[] },
+  {
+    stateDir,
+    collectorPort,
+    listen = ['--listen-host', '127.0.0.1'],
+    more = [],
+  }: { stateDir: string; collectorPort: number; listen?: readonly string[]; more?: readonly string[] },
 ): ProxyProcess {
   const program = startProgram(cli, [
     'statsd-proxy',
     ...['--state-path-dir', stateDir, '--output-collector-port', String(collectorPort)],
-    ...['--listen-host', '127.0.0.1', '--isolator-listen', '127.0.0.1:0', '--agent-polling=false'],
+    ...[...listen, '--isolator-listen', '127.0.0.1:0', '--agent-polling=false'],
     ...['--output-collector-chunk-timeout-seconds', '0.05', '--container-limit-amount-kbytes', '10000000'],
     ...more,
   ])

@@ -18,13 +18,13 @@ export async function announceMany(proxy: ProxyProcess, containers: number): Pro
   return endpoints.map(({ port }) => port)
 }
 
-/** Restarts a proxy by SIGHUP, again and again, under a steady load on 20 endpoints, and counts what arrives. */
+/** Restarts a proxy by SIGHUP, again and again, under a steady load on its endpoints, and counts what arrives. */
 export async function restartUnderLoad(
   proxy: ProxyProcess,
   collector: CountingCollector,
-  { restarts, ratePerSecond }: { restarts: number; ratePerSecond: number },
+  { restarts, ratePerSecond, endpoints = 20 }: { restarts: number; ratePerSecond: number; endpoints?: number },
 ): Promise<RestartedLoad> {
-  const ports = await announceMany(proxy, 20)
+  const ports = await announceMany(proxy, endpoints)
   const load = startLoad({ ports, ratePerSecond })
   const tookMs: number[] = []
   await seenAtLeast(collector, ratePerSecond / 5)

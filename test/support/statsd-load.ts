@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly count?: number
   readonly linesPerPacket?: number
   readonly host?: string
+  /** Of `load.<number>` for the first endpoint; 0 unless given. */
+  readonly firstName?: number
 }
 
 export interface Load {
