@@ -84,6 +84,8 @@ test('local-stack prints metrics, becomes healthy, and drains on SIGTERM with ba
     (text) => text.includes('"name":"web.requests"'),
   )
   expect(await health(name, 'healthy')).toMatch(/^healthy/)
+  const page = await fetch(`http://127.0.0.1:${port}/`)
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')])
   const { exitCode, ledgers } = await stop(name)
   expect(exitCode).toBe(0)
   expect(ledgers.map(({ hop }) => hop).sort()).toEqual(['collector', 'consume', 'statsd-proxy'])
