@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { z } from 'zod'
 import type { LiveQuery, LiveState } from '../model/live.js'
-import { messageOf } from '../platform/errors.js'
+import { messageOf, StatsError } from '../platform/errors.js'
 import { type AdminClientOptions, away, refusal } from './admin-client.js'
 
 /** An event larger than this is not from a daemon of ours. */
@@ -59,7 +59,8 @@ export async function* followLive(
       if (name === 'live') yield stateOf(data, options)
     }
   } catch (cause) {
-    if (!signal.aborted) throw cause
+    if (signal.aborted) return
+    throw cause instanceof StatsError ? cause : away(options, `broke off (${messageOf(cause)})`, cause)
   }
   if (!signal.aborted) throw away(options, 'ended its events')
 }
@@ -68,14 +69,20 @@ function open(options: AdminClientOptions, query: LiveQuery, signal: AbortSignal
   const { address, token, timeoutMs } = options
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const path = `/events?${new URLSearchParams({ ...query, limit: String(query.limit) })}`
+  const silence = new Error(`nothing came for ${timeoutMs} ms`)
+  let answer: IncomingMessage | undefined
   return new Promise((resolve, reject) => {
     const asked = request({ ...address, path, headers, signal, timeout: timeoutMs }, (response) => {
       const status = response.statusCode ?? 0
+      answer = response
       if (status === 200) return resolve(response.setEncoding('utf8'))
       response.resume()
       reject(away(options, refusal(status, '/events', token)))
     })
-    asked.once('timeout', () => asked.destroy(new Error(`nothing came for ${timeoutMs} ms`)))
+    asked.once('timeout', () => {
+      answer?.destroy(silence)
+      asked.destroy(silence)
+    })
     asked.on('error', (cause) => reject(away(options, `does not answer (${messageOf(cause)})`, cause)))
     asked.end()
   })
