@@ -36,6 +36,9 @@ export interface Subscription {
 /** Resolves when the sink has answered; only then does the group's position move on. Rejecting leaves the position where it was. */
 export type OnBatch = (messages: readonly IncomingMessage[], signal: AbortSignal) => Promise<void>
 
+/** Told of each message that is given to the bus once more within a publish, because the first try had no answer. */
+export type OnRepeated = (message: OutgoingMessage) => void
+
 /** Messages not yet committed by the group, for one partition. */
 export interface PartitionLag {
   readonly topic: string
@@ -49,7 +52,7 @@ export interface Bus {
   /** Connects or opens; waits (with back-off, telling what it waits for) until the bus is there or `signal` is aborted. */
   open(signal: AbortSignal): Promise<void>
   /** Resolves when the messages are durable in `topic`; rejects where they are not: nothing is then known of them. */
-  publish(topic: string, messages: readonly OutgoingMessage[]): Promise<void>
+  publish(topic: string, messages: readonly OutgoingMessage[], onRepeated?: OnRepeated): Promise<void>
   /** Feeds `onBatch` until `signal` is aborted; then lets running batches end, commits, leaves the group, and resolves. */
   subscribe(subscription: Subscription, onBatch: OnBatch, signal: AbortSignal): Promise<void>
   /** Of this process's subscription, from what it last saw; empty before its first look. */

@@ -44,8 +44,9 @@ async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Pr
   }
   // kafkajs is loaded only where there is a Kafka.
   const { createKafkaBus } = await import('../bus/kafka.js')
+  const { tellingRepeats } = await import('../bus/produce-attempts.js')
   countAsKafkaOutput(daemon)
-  return createKafkaBus({
+  const bus = createKafkaBus({
     ...kafkaConnection(options, options.kafkaFramework, daemon),
     compression: options.kafkaCompression,
     requireAllAcks: options.kafkaRequireAllAcks,
@@ -53,6 +54,7 @@ async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Pr
     createTopics: createTopicsOf(options),
     retryPauseMs: options.kafkaFlushMs,
   })
+  return tellingRepeats(bus)
 }
 
 /** Which bus it is, for people. */

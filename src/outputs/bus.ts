@@ -1,4 +1,4 @@
-import type { Bus, OutgoingMessage } from '../bus/bus.js'
+import type { Bus, OnRepeated, OutgoingMessage } from '../bus/bus.js'
 import { encodeContainerFile } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList, type Tag, tagValue } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
@@ -45,6 +45,8 @@ class BusWriter {
   readonly #maxMessageBytes: number
   readonly #keys = new WeakMap<readonly Tag[], string>()
   readonly #earlier = new EarlierTries()
+  /** Datapoints that went to the bus once more in this write. */
+  #repeated = 0
 
   constructor({ bus, topicOf, counters, maxMessageBytes = defaultMaxMessageBytes }: BusSinkOptions) {
     this.#bus = bus
@@ -55,13 +57,13 @@ class BusWriter {
 
   async write(lists: readonly MetricList[]): Promise<WriteResult> {
     const topics = [...this.#groupByTopic(lists)]
-    const repeated = this.#earlier.countUnanswered(topics)
-    const again = repeated > 0 && { repeated }
+    this.#repeated = this.#earlier.countUnanswered(topics)
     // Settled, not raced: no publish may still be running when the batch comes again.
     const publishes = await Promise.allSettled(topics.map(([topic, ofTopic]) => this.#publishTopic(topic, ofTopic)))
     const failures = publishes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
     const fatal = failures.find((cause) => cause instanceof StatsError && cause.exitCode !== undefined)
     if (fatal !== undefined) throw fatal
+    const again = this.#repeated > 0 && { repeated: this.#repeated }
     if (failures.length > 0) return { status: 'retry', cause: asError(failures[0]), ...again }
     const dropped = this.#earlier.forget()
     const lost = dropped.reduce((sum, { datapoints }) => sum + datapoints, 0)
@@ -121,7 +123,9 @@ class BusWriter {
     for (const parcel of parcels) {
       messages.set({ key: parcel.key, bytes: encodeContainerFile(parcel.lists) }, parcel)
     }
-    const refused = await this.#tryPublish(topic, [...messages.keys()])
+    const refused = await this.#tryPublish(topic, [...messages.keys()], (message) => {
+      this.#repeated += countDatapoints(messages.get(message)?.lists ?? [])
+    })
     if (refused instanceof StatsError) {
       const datapoints = parcels.reduce((sum, { lists }) => sum + countDatapoints(lists), 0)
       drops.push({ datapoints, reason: 'rejected_by_sink', cause: refused })
@@ -140,9 +144,10 @@ class BusWriter {
   async #tryPublish(
     topic: string,
     messages: readonly OutgoingMessage[],
+    onRepeated: OnRepeated,
   ): Promise<readonly OutgoingMessage[] | StatsError> {
     try {
-      if (messages.length > 0) await this.#bus.publish(topic, messages)
+      if (messages.length > 0) await this.#bus.publish(topic, messages, onRepeated)
       return []
     } catch (error) {
       if (error instanceof StatsError && error.code === 'DS_BUS_TOPIC_INVALID') return error

@@ -148,6 +148,17 @@ describe('what is published', () => {
     expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 4 })
   })
 
+  test('what the bus gives to its peer once more by itself is repeated, too, whether it succeeds or not', async () => {
+    const script: { fails?: Error; repeats: number } = { repeats: 2 }
+    const { bus } = fakeBus(script)
+    const sink = createBusSink({ bus, topicOf, counters: new Counters() })
+    const lists = [list('a', [1, 2], { container_id: 'c1' }), list('a', [3], { container_id: 'c2' })]
+    expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 3, repeated: 6 })
+    script.fails = new Error('no answer')
+    expect(await sink.write(lists, never)).toMatchObject({ status: 'retry', repeated: 6 })
+    expect(await sink.write(lists, never)).toMatchObject({ status: 'retry', repeated: 9 })
+  })
+
   test('drops of a topic that had been taken count when the write has succeeded', async () => {
     const script: { fails?: Error; failsFor?: string; largestBytes: number } = {
       fails: new Error('no answer'),
@@ -186,7 +197,9 @@ interface Published {
 }
 
 /** A bus that refuses as Kafka does: whole publishes, or single messages of them. */
-function fakeBus(script: { largestBytes?: number; takesOthers?: boolean; fails?: Error; failsFor?: string } = {}): {
+function fakeBus(
+  script: { largestBytes?: number; takesOthers?: boolean; fails?: Error; failsFor?: string; repeats?: number } = {},
+): {
   bus: Bus
   published: Published[]
 } {
@@ -194,8 +207,9 @@ function fakeBus(script: { largestBytes?: number; takesOthers?: boolean; fails?:
   const bus: Bus = {
     name: 'fake',
     async open() {},
-    async publish(topic, messages) {
-      const { largestBytes = Number.POSITIVE_INFINITY, takesOthers = false, fails, failsFor } = script
+    async publish(topic, messages, onRepeated) {
+      const { largestBytes = Number.POSITIVE_INFINITY, takesOthers = false, fails, failsFor, repeats = 0 } = script
+      for (let i = 0; i < repeats; i++) for (const message of messages) onRepeated?.(message)
       if (fails && (failsFor ?? topic) === topic) throw fails
       const refused = messages.filter(({ bytes }) => bytes.length > largestBytes)
       if (refused.length === 0 || takesOthers)
