@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { access, constants, link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, constants, link, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '../platform/directory.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 
 /** What every process must know before it opens a bus directory; never changed once written. */
@@ -26,7 +27,7 @@ const partitionsOfNewBus = 8
  */
 export async function prepareBusDir(dir: string): Promise<BusFormat> {
   try {
-    await mkdir(dir, { recursive: true })
+    await makeDirectory(dir)
     await access(dir, constants.R_OK | constants.W_OK | constants.X_OK)
     return (await readFormat(dir)) ?? (await createFormat(dir))
   } catch (error) {

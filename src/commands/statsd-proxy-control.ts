@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { makeDirectory } from '../platform/directory.js'
 import { messageOf } from '../platform/errors.js'
 import { type Listening, listenAt } from '../platform/listen.js'
 import type { Log } from '../telemetry/log.js'
@@ -28,7 +29,7 @@ export function openControlSocket(path: string, onConnection: (connection: Socke
 
   async function open(): Promise<Listening | undefined> {
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await makeDirectory(dirname(path))
       // A live one is that of the process before this one, which ends.
       const options = {
         option: '--state-path-dir',

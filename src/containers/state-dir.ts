@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '../platform/directory.js'
 import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
@@ -69,8 +70,8 @@ export function createStateDir({
         throw new StatsError('DS_CONTAINER_ID', `its file name ${name} is already that of the container ${owner}`)
       }
       ownerOfName.set(name, containerId)
-      await mkdir(containersDir, { recursive: true })
-      await mkdir(temporaryDir, { recursive: true })
+      await makeDirectory(containersDir)
+      await makeDirectory(temporaryDir)
       const record = { container_id: containerId, statsd_host: host, statsd_port: port }
       await writeWhole(join(containersDir, name), `${JSON.stringify(record)}\n`)
     },
@@ -100,7 +101,7 @@ export function createStateDir({
     const from = join(containersDir, name)
     const to = join(asideDir, `${nowMs()}-${name.slice(0, 64)}`)
     try {
-      await mkdir(asideDir, { recursive: true })
+      await makeDirectory(asideDir)
       await rename(from, to)
       log.error(
         { file: from, movedTo: to, cause: messageOf(cause) },

@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { IncomingMessage } from '../bus/bus.js'
+import { makeDirectory } from '../platform/directory.js'
 import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Log } from '../telemetry/log.js'
@@ -40,7 +41,7 @@ export function createDeadLetters({
   return {
     async open() {
       try {
-        await mkdir(dir, { recursive: true })
+        await makeDirectory(dir)
         for (const letter of await readLetters(dir)) add(letter)
       } catch (cause) {
         throw new StatsError(

@@ -22,7 +22,7 @@ export async function readConfigFile(path: string, readFile: (path: string) => s
   const { parseDocument } = await import('yaml')
   const document = parseDocument(content)
   const [error] = document.errors
-  if (error) return { fault: `is not YAML: ${error.message.split('\n')[0]}` }
+  if (error) return { fault: `is not YAML: ${error.message.split('\n')[0]?.replace(/:$/, '')}` }
   const tree: unknown = document.toJS()
   if (tree === null) return { values: new Map(), unreadable: [] }
   if (typeof tree !== 'object' || Array.isArray(tree)) return { fault: 'expected `name: value` lines' }

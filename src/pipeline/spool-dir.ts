@@ -1,5 +1,6 @@
-import { access, constants, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { access, constants, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '../platform/directory.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 
 const formatFile = 'dcos-stats-spool.json'
@@ -14,7 +15,7 @@ const newestVersion = 1
  */
 export async function prepareSpoolDir(dir: string): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true })
+    await makeDirectory(dir)
     await access(dir, constants.R_OK | constants.W_OK | constants.X_OK)
     const format = await readFile(join(dir, formatFile), 'utf8').catch(undefinedWhereMissing)
     if (format === undefined) await createFormat(dir)

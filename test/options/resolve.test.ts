@@ -300,7 +300,12 @@ describe('mistakes', () => {
       78,
     ],
     ['a config file that is not there', { flags: { config: '/c' } }, /The config file \/c cannot be read: ENOENT/, 78],
-    ['a config file that is no YAML', { file: 'a: [1' }, /The config file node.yaml is not YAML: .*line 1/, 78],
+    [
+      'a config file that is no YAML',
+      { file: 'a: [1' },
+      /The config file node.yaml is not YAML: .*line 1, column \d+\.$/,
+      78,
+    ],
     ['a key twice', { file: 'bus: none\nbus: kafka' }, /is not YAML: Map keys must be unique/, 78],
     ['a config file that is a list', { file: '- a' }, /expected `name: value` lines/, 78],
     ['a config file that names another', { file: 'config: x' }, /names another config file/, 78],
