@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { accepts, freePorts } from './ports.js'
 import { type Program, programPath, startProgram } from './program.js'
 
-/** A real carbon-cache with whisper files, one value a second for a day. */
+/** A real carbon-cache with whisper files, one value a second. */
 export interface Carbon {
   readonly linePort: number
   /** The same number, by UDP. */
@@ -29,11 +29,12 @@ export interface Carbon {
   stop(): Promise<void>
 }
 
-export async function startCarbon(): Promise<Carbon> {
+/** @param days how long values are kept: a file has twelve bytes for each second of it */
+export async function startCarbon({ days = 1 } = {}): Promise<Carbon> {
   const program = await programPath('carbon-cache', 'graphite-carbon')
   const folder = await mkdtemp(join(tmpdir(), 'dcos-stats-carbon-'))
   const [linePort = 0, picklePort = 0, queryPort = 0] = await freePorts(3)
-  await writeConfiguration(folder, { linePort, picklePort, queryPort })
+  await writeConfiguration(folder, { linePort, picklePort, queryPort, days })
   let running: Program | undefined
 
   const carbon: Carbon = {
@@ -93,7 +94,7 @@ export async function startCarbon(): Promise<Carbon> {
 
 async function writeConfiguration(
   folder: string,
-  { linePort, picklePort, queryPort }: { linePort: number; picklePort: number; queryPort: number },
+  { linePort, picklePort, queryPort, days }: Record<'linePort' | 'picklePort' | 'queryPort' | 'days', number>,
 ): Promise<void> {
   for (const name of ['conf', 'storage', 'log', 'run']) await mkdir(join(folder, name))
   const settings = {
@@ -123,7 +124,7 @@ async function writeConfiguration(
   }
   const rows = Object.entries(settings).map(([key, value]) => `${key} = ${value}`)
   await writeFile(join(folder, 'conf', 'carbon.conf'), `[cache]\n${rows.join('\n')}\n`)
-  await writeFile(join(folder, 'conf', 'storage-schemas.conf'), '[default]\npattern = .*\nretentions = 1s:1d\n')
+  await writeFile(join(folder, 'conf', 'storage-schemas.conf'), `[default]\npattern = .*\nretentions = 1s:${days}d\n`)
   await writeFile(
     join(folder, 'conf', 'storage-aggregation.conf'),
     '[default]\npattern = .*\nxFilesFactor = 0\naggregationMethod = average\n',
