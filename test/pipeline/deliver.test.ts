@@ -215,6 +215,28 @@ describe('createDelivery', () => {
     expect(sink.written.slice(4).map((lists) => lists.length)).toEqual([1, 3])
   })
 
+  test('with gatherMs what comes soon after a write shares the next one, unless there is enough for one sooner', async () => {
+    const { clock, sink, ledger, delivery, push } = await start({ gatherMs: 20, mergeBytes: 300 })
+    const listsOfWrites = () => sink.written.map((lists) => lists.length)
+    await push(listOf(1))
+    await clock.advance(0)
+    expect(listsOfWrites()).toEqual([1])
+    for (const count of [1, 2]) await push(listOf(count))
+    await clock.advance(19)
+    expect(listsOfWrites()).toEqual([1])
+    await clock.advance(1)
+    expect(listsOfWrites()).toEqual([1, 2])
+    for (const count of [10, 10]) await push(listOf(count))
+    await clock.advance(0)
+    expect(listsOfWrites()).toEqual([1, 2, 1])
+    // The rest of it has to wait again, but not at the end.
+    const drained = delivery.drain(new AbortController().signal)
+    await clock.advance(0)
+    await drained
+    expect(listsOfWrites()).toEqual([1, 2, 1, 1])
+    expectBalanced(ledger)
+  })
+
   test('a batch over the global limit is dropped and counted, and its push settles', async () => {
     const { ledger, push } = await start({ admit: () => false, pushSettles: 'when_written' })
     await push(listOf(5))
