@@ -43,18 +43,23 @@ export class StatsdChunk {
   /** What is in it, ordered by container id, the untagged list of a container before its tagged ones; then it is empty. */
   take(): MetricList[] {
     const senders = this.#senders.length > 1 ? this.#senders.sort(byContainerId) : this.#senders
-    const open = senders.flatMap(openListsOf)
-    let offset = this.#reserve(open.reduce((sum, list) => sum + list.byteLength, 0))
-    const lists = open.map((openList) => {
-      const { list, scratch } = openList.close(this.#slab, offset)
-      offset += list.datapoints.bytes.length
-      if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
-      return list
-    })
-    for (const sender of senders) forgetOpenLists(sender)
+    const lists: MetricList[] = []
+    for (const sender of senders) {
+      if (sender.untagged.count > 0) lists.push(this.#close(sender.untagged))
+      for (const openList of sender.openTagged) lists.push(this.#close(openList))
+      sender.openTagged.length = 0
+      sender.inChunk = false
+    }
     this.#senders = []
     this.count = 0
     return lists
+  }
+
+  #close(openList: OpenList): MetricList {
+    const offset = this.#reserve(openList.byteLength)
+    const { list, scratch } = openList.close(this.#slab, offset)
+    if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
+    return list
   }
 
   /** @returns where in the slab the next `bytes` bytes go */
@@ -80,13 +85,4 @@ export class StatsdChunk {
 function byContainerId(a: StatsdSender, b: StatsdSender): number {
   if (a.containerId === b.containerId) return 0
   return a.containerId < b.containerId ? -1 : 1
-}
-
-function openListsOf({ untagged, openTagged }: StatsdSender): readonly OpenList[] {
-  return untagged.count === 0 ? openTagged : [untagged, ...openTagged]
-}
-
-function forgetOpenLists(sender: StatsdSender): void {
-  sender.openTagged.length = 0
-  sender.inChunk = false
 }

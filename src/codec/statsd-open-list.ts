@@ -85,7 +85,8 @@ export class OpenList {
     const { topic, tags, count } = this
     const scratch = this.#scratch
     scratch.bytes.copy(target, offset, 0, this.#used)
-    const bytes = target.subarray(offset, offset + this.#used)
+    // Half the time of Buffer's `subarray`.
+    const bytes = new Uint8Array(target.buffer, target.byteOffset + offset, this.#used)
     this.#scratch = noScratch
     this.#used = 0
     this.count = 0
