@@ -116,6 +116,34 @@ describe('several sinks in one process', () => {
   })
 })
 
+test('InfluxDB gets several requests at once, of --batch-points each', async () => {
+  let [atOnce, most] = [0, 0]
+  const influx = await startInfluxDouble(async () => {
+    most = Math.max(most, ++atOnce)
+    await sleep(50)
+    atOnce--
+    return { status: 204 }
+  })
+  await publishNumbers(bus, 'metrics-a', { to: 2000 })
+  const consumer = consume(
+    '--sink',
+    'influx',
+    '--output-host',
+    influx.url,
+    '--bucket',
+    'b',
+    '--token',
+    't',
+    '--batch-points',
+    '100',
+  )
+  while (influx.stored.length < 2000) await sleep(20)
+  expect(await consumer.stop()).toEqual({ code: 0, signal: null })
+  expect(most).toBe(4)
+  expect(influx.requests.map(({ body }) => body.split('\n').length - 1)).toEqual(Array(20).fill(100))
+  await influx.stop()
+})
+
 describe('positions', () => {
   test('killed again and again: nothing is missing, and each time one batch at most comes again', async () => {
     const count = 80_000
