@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+
+/** What a process has in memory, in MiB (Linux). */
+export interface MemoryFigures {
+  readonly residentMbytes: number
+  /** Without the pages of files that it looks into: of a mapped file all that was read counts, until the system wants the room. */
+  readonly ownMbytes: number
+}
+
+export function memoryOf(pid: number): MemoryFigures {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const figure = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024
+  return { residentMbytes: figure('VmRSS'), ownMbytes: figure('RssAnon') }
+}
+
+/** Looks at a process ten times a second; `stop` tells the highest figures. */
+export function watchMemory(pid: number): { stop(): MemoryFigures } {
+  let highest = memoryOf(pid)
+  const look = () => {
+    const now = memoryOf(pid)
+    highest = {
+      residentMbytes: Math.max(highest.residentMbytes, now.residentMbytes),
+      ownMbytes: Math.max(highest.ownMbytes, now.ownMbytes),
+    }
+  }
+  const timer = setInterval(look, 100)
+  return {
+    stop() {
+      clearInterval(timer)
+      look()
+      return highest
+    },
+  }
+}
