@@ -77,6 +77,7 @@ function showConnection(state) {
   }
   if (state === 'token') {
     setText(byId('ready'), 'locked')
+    byId('refused').hidden = sessionStorage.getItem('dcos-stats-token') === null
     sessionStorage.removeItem('dcos-stats-token')
     if (!byId('token-dialog').open) byId('token-dialog').showModal()
   }

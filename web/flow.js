@@ -1,11 +1,13 @@
 import { html, setText, svg } from './dom.js'
 import { count, perSecond, short } from './format.js'
 
-const node = { width: 138, height: 62 }
+const height = 62
+const widest = 138
+const narrowest = 112
 const rowGap = 44
 const dropLine = 17
 /** Between two parts there must be room for a figure. */
-const leastGap = 62
+const leastGap = 66
 const verticalGap = 74
 
 /**
@@ -38,8 +40,10 @@ function shapeOf({ nodes, arrows, hops }) {
 
 function build(container, state, width) {
   const layers = layersOf(state)
-  const least = layers.length * node.width + (layers.length - 1) * leastGap
-  const places = width >= least ? lie(layers, state, width) : stand(layers, state, width)
+  const room = (width - (layers.length - 1) * leastGap) / layers.length
+  const node = { width: Math.min(widest, room), height }
+  const places =
+    room >= narrowest ? lie(layers, state, width, node) : stand(layers, state, width, { width: widest, height })
   const updates = []
   const picture = svg(
     'svg',
@@ -74,7 +78,7 @@ function layersOf({ nodes, arrows }) {
   return layers.filter(Boolean)
 }
 
-function lie(layers, { hops }, width) {
+function lie(layers, { hops }, width, node) {
   const step = layers.length > 1 ? Math.min(260, (width - node.width) / (layers.length - 1)) : 0
   const left = (width - step * (layers.length - 1) - node.width) / 2
   const above = Math.max(...layers.map((layer) => rowsAbove(layer)))
@@ -90,7 +94,7 @@ function lie(layers, { hops }, width) {
     }
   })
   const drops = Math.max(0, ...hops.map(({ dropped }) => Object.keys(dropped).length))
-  return { boxes, height: bottom + 10 + (drops > 0 ? 14 + drops * dropLine : 0), lies: true }
+  return { boxes, height: bottom + 10 + (drops > 0 ? 14 + drops * dropLine : 0), lies: true, node }
 }
 
 /** The main road stays straight: what stands beside a hop stands above it; several ends are spread around it. */
@@ -106,9 +110,11 @@ function rowsAbove(layer) {
 }
 
 /** The main road goes straight down; where something stands beside it, it goes down on the right. */
-function stand(layers, { hops }, width) {
+function stand(layers, { hops }, width, node) {
   const isWide = layers.some((layer) => layer.length > 1)
-  const mainLeft = isWide ? width - node.width - 4 : (width - node.width) / 2
+  const middle = (width - node.width) / 2
+  const mainLeft = isWide ? Math.min(width - node.width - 4, middle + 100) : middle
+  const besideLeft = Math.max(4, mainLeft - 240)
   const boxes = new Map()
   let top = 8
   for (const layer of layers) {
@@ -116,17 +122,17 @@ function stand(layers, { hops }, width) {
     const others = layer.filter((each) => each !== hop)
     boxes.set(hop.id, { left: mainLeft, top })
     others.forEach(({ id }, index) => {
-      boxes.set(id, { left: 4, top: top + index * (node.height + 8) })
+      boxes.set(id, { left: besideLeft, top: top + index * (node.height + 8) })
     })
     const drops = Object.keys(hops.find((each) => each.hop === hop.hop)?.dropped ?? {}).length
     top += node.height + Math.max(verticalGap, 40 + drops * dropLine, (others.length - 1) * (node.height + 8) + 30)
   }
-  return { boxes, height: top - verticalGap + 16, lies: false }
+  return { boxes, height: top - verticalGap + 16, lies: false, node }
 }
 
-function drawArrow(picture, { from, to }, { boxes, lies }) {
+function drawArrow(picture, { from, to }, { boxes, lies, node }) {
   const [start, end] = [boxes.get(from), boxes.get(to)]
-  const path = lies ? lyingPath(start, end) : standingPath(start, end)
+  const path = lies ? lyingPath(start, end, node) : standingPath(start, end, node)
   const line = svg('path', { d: path.d, class: 'arrow', 'marker-end': 'url(#head)' })
   const dashes = svg('path', { d: path.d, class: 'arrow-move' })
   const rate = svg('text', { x: path.x, y: path.y, class: 'arrow-rate', 'text-anchor': lies ? 'middle' : 'start' })
@@ -144,9 +150,9 @@ function drawArrow(picture, { from, to }, { boxes, lies }) {
   }
 }
 
-function lyingPath(start, end) {
+function lyingPath(start, end, node) {
   const [x1, y1] = [start.left + node.width, start.top + node.height / 2]
-  if (start.top < end.top) return pathFromAbove(start, end)
+  if (start.top < end.top) return pathFromAbove(start, end, node)
   const [x2, y2] = [end.left - 7, end.top + node.height / 2]
   const bend = Math.max(20, (x2 - x1) / 2)
   const d = `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`
@@ -154,14 +160,14 @@ function lyingPath(start, end) {
 }
 
 /** Into the top of a part, so that its other arrow and its figure have the side for themselves. */
-function pathFromAbove(start, end) {
+function pathFromAbove(start, end, node) {
   const [x1, y1] = [start.left + node.width, start.top + node.height / 2]
   const [x2, y2] = [end.left + node.width / 2, end.top - 7]
   const d = `M${x1} ${y1} H${x2 - 14} Q${x2} ${y1} ${x2} ${y1 + 14} V${y2}`
   return { d, x: (x1 + end.left) / 2, y: y1 - 9 }
 }
 
-function standingPath(start, end) {
+function standingPath(start, end, node) {
   const [x1, y1] = [start.left + node.width / 2, start.top + node.height]
   const [x2, y2] = [end.left + node.width / 2, end.top - 7]
   if (x1 === x2) return { d: `M${x1} ${y1} V${y2}`, x: x1 + 10, y: y1 + 24 }
@@ -173,22 +179,22 @@ function standingPath(start, end) {
   return { d: `M${x1} ${y1} C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`, x: x2 + 10, y: y2 - 12 }
 }
 
-function drawNode(picture, { id, title, detail = '', hop }, { boxes }) {
+function drawNode(picture, { id, title, detail = '', hop }, { boxes, node }) {
   const { left, top } = boxes.get(id)
   const box = svg('rect', { x: left, y: top, width: node.width, height: node.height, rx: 10 })
   const name = svg('text', { x: left + 12, y: top + 25, class: 'node-title' }, title)
-  const below = svg('text', { x: left + 12, y: top + 45, class: 'node-detail' }, shorten(detail))
+  const below = svg('text', { x: left + 12, y: top + 45, class: 'node-detail' }, shorten(detail, node))
   const hint = svg('title', {}, detail === '' ? title : `${title}: ${detail}`)
   picture.append(svg('g', { class: hop === undefined ? 'node' : 'node hop' }, box, name, below, hint))
   return ({ hops }) => {
     const account = hops.find((each) => each.hop === hop)
     if (account === undefined) return
-    const held = account.held > 0 ? `holds ${short(account.held)}` : shorten(detail)
+    const held = account.held > 0 ? `holds ${short(account.held)}` : shorten(detail, node)
     setText(below, held)
   }
 }
 
-function drawDrops(picture, { hop, dropped }, { nodes }, { boxes, lies }) {
+function drawDrops(picture, { hop, dropped }, { nodes }, { boxes, lies, node }) {
   const part = nodes.find((each) => each.hop === hop)
   const reasons = Object.keys(dropped)
   if (part === undefined || reasons.length === 0) return []
@@ -237,8 +243,9 @@ function arrowHeads() {
 }
 
 /** The end of a path says more than its beginning. */
-function shorten(text) {
-  return text.length > 17 ? `${text.slice(0, 6)}…${text.slice(-9)}` : text
+function shorten(text, { width }) {
+  const room = Math.floor((width - 20) / 7)
+  return text.length > room ? `${text.slice(0, Math.ceil(room / 2) - 2)}…${text.slice(-Math.ceil(room / 2))}` : text
 }
 
 /** Where there is nothing to draw yet. */

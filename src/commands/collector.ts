@@ -29,7 +29,7 @@ export async function runCollector(
   daemon: Daemon,
   onListening: (address: HostPort) => void = () => {},
 ): Promise<void> {
-  const { counters, clock, readiness } = daemon
+  const { counters, clock, readiness, live } = daemon
   const ledger = daemon.openLedger('collector')
   readiness.waiting('listening', 'not started yet')
   const poller = createPollerOf(options, daemon, { snapshot: true, systemFile: options.agentTestSystemFile })
@@ -43,6 +43,7 @@ export async function runCollector(
     recordHexdump: options.recordInputHexdump,
     onListening(address) {
       readiness.ready('listening')
+      live.addNode({ id: 'collector', title: 'collector', detail: formatAddress(address), hop: 'collector' })
       onListening(address)
     },
   })

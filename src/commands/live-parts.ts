@@ -66,7 +66,7 @@ export function showCollector(
   const names = agentNames(poller)
   live.addNode({ id: 'collector', title: 'collector', detail: address, hop: 'collector' })
   const polled = () => counters.value('collector.agent_poll.metrics_values')
-  live.addNode({ id: 'senders', title: 'Avro senders', detail: 'proxies and other processes' })
+  live.addNode({ id: 'senders', title: 'Avro senders', detail: 'proxies, others' })
   live.addArrow('senders', 'collector', () => ledger.received - polled(), 'statsd-proxy')
   if (poller !== undefined) {
     live.addNode({ id: 'agent', title: 'Mesos agent', ...(agentUrl !== undefined && { detail: agentUrl }) })

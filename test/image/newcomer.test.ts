@@ -23,6 +23,7 @@ const results: readonly { line: RegExp; shows: RegExp; on?: 'screen' }[] = [
   { line: /^curl .*\/ready$/, shows: /"ready":true/ },
   { line: /^curl .*\/ledger$/, shows: /"hop":"statsd-proxy"/ },
   { line: /^curl .*\/metrics \| grep/, shows: /^dcos_stats_\w+(\{.*\})? [1-9]/m },
+  { line: /^bin\/dcos-stats top /, shows: /statsd-proxy[\s\S]*containers: \d+[\s\S]*try-it/ },
   { line: /^bin\/dcos-stats audit /, shows: /statsd-proxy[\s\S]*collector[\s\S]*consume/ },
   { line: /^bin\/dcos-stats emit statsd /, shows: /^/ },
   { line: /^bin\/dcos-stats emit avro /, shows: /^/ },
