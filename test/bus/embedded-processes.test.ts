@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuiltCli, buildCli } from '../support/built-cli.js'
 import { numbersOf, startReader, uniqueName, upTo, waitFor } from '../support/bus-contract.js'
-import { type BusProcess, type BusRole, range, startBusProcess } from '../support/bus-processes.js'
+import { type BusProcess, type BusRole, range, startBusProcess, type Words } from '../support/bus-processes.js'
 import { makeTempBus, type TempBus } from '../support/temp-bus.js'
 
 // Processes of their own, ended as hard as a machine can end them.
@@ -123,8 +123,9 @@ describe('groups', () => {
     await publisher.end()
     const sent = publisher.numbers()
     await waitFor(() => containsAll([...sleeper.numbers(), ...other.numbers()], sent))
-    sleeper.child.kill('SIGSTOP')
     const bus = await temp.open()
+    await committedAll(sleeper)
+    sleeper.child.kill('SIGSTOP')
     const more = range([1_000_000, 64]).map((number) => ({ key: `key-${number}`, bytes: Buffer.from(String(number)) }))
     await bus.publish(topic, more)
     await other.until(() => containsAll(other.numbers(), range([1_000_000, 64])))
@@ -218,6 +219,21 @@ test('a waiting reader in another process is woken in under 50 ms', async () => 
   process.stderr.write(`wake-up of a reader in another process: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms\n`)
   expect(p50).toBeLessThan(50)
 })
+
+/**
+ * Resolves when a reader has committed all it had to read, so that it writes nothing. Stopped in the middle of a write it would
+ * keep LMDB's lock, and everybody else, this process too, would wait for it to come back.
+ */
+async function committedAll(reader: BusProcess): Promise<void> {
+  let lag: number | undefined
+  while (lag !== 0) {
+    const before = reader.said.length
+    reader.child.kill('SIGUSR2')
+    const answerOf = (said: readonly Words[]) => said.slice(before).find((words) => words.lag !== undefined)
+    await reader.until((said) => answerOf(said) !== undefined)
+    lag = answerOf(reader.said)?.lag
+  }
+}
 
 function start(role: BusRole, settings: object, wrapper?: readonly string[]): BusProcess {
   const one = startBusProcess(built.home, temp.dir, role, settings, wrapper)

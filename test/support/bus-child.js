@@ -66,10 +66,12 @@ async function publish(bus) {
   await Promise.all(Array.from({ length: inFlight }, one))
 }
 
-// Tells the numbers of each batch, before it is committed; with `delayMs` the "sink" takes its time.
+// Tells the numbers of each batch, before it is committed; with `delayMs` the "sink" takes its time. On SIGUSR2 it tells
+// how many messages of its partitions are not committed yet.
 async function consume(bus) {
   const { delayMs = 0, until, pattern, topics, quiet, ...subscription } = settings
   let count = 0
+  process.on('SIGUSR2', () => say({ lag: bus.lag().reduce((sum, { messages }) => sum + messages, 0) }))
   const handle = async (messages) => {
     if (!quiet)
       say({ got: messages.map(({ bytes }) => Number.parseInt(Buffer.from(bytes).toString('latin1', 0, 20), 10)) })

@@ -10,6 +10,7 @@ export interface Words {
   readonly failed?: [first: number, count: number]
   readonly got?: number[]
   readonly done?: number
+  readonly lag?: number
   readonly atMs?: number
   readonly latencyNs?: number[]
   readonly level?: string
