@@ -79,7 +79,7 @@ function timesOf({ count = 0, stepMs }: Options, clock: Clock): Emission['timeMs
 /** One connection of its own life; all share the account and the numbers. */
 function runConnection(emission: Emission, index: number): Promise<void> {
   const { options, clock, log, signal, ledger, counters, numbering, timeMsOf } = emission
-  const collector = createCollectorTcp({ ...options.endpoint, log, counters })
+  const collector = createCollectorTcp({ ...options.endpoint, addressOptions: '--endpoint', log, counters })
   const source = createGenerator({
     topic: options.topic,
     tags: nodesOf(options, index),

@@ -21,6 +21,7 @@ const keepAliveAfterMs = 30_000
  * connection that the peer has ended is noticed before the next write, and a block that was not taken whole comes
  * again on the next connection (the collector throws away the part that it has).
  *
+ * @param addressOptions the options that said where it is, for messages
  * @param connectTimeoutMs how long one attempt to connect may take
  * @param writeTimeoutMs how long a collector may take nothing at all before its connection is given up
  * @param blockLimitBytes what a reader takes in one block; more lists become several blocks
@@ -28,6 +29,7 @@ const keepAliveAfterMs = 30_000
 export function createCollectorTcp({
   host,
   port,
+  addressOptions = '--output-collector-ip and --output-collector-port',
   log,
   counters,
   connectTimeoutMs = 10_000,
@@ -36,6 +38,7 @@ export function createCollectorTcp({
 }: {
   host: string
   port: number
+  addressOptions?: string
   log: Log
   counters: Counters
   connectTimeoutMs?: number
@@ -44,6 +47,7 @@ export function createCollectorTcp({
 }): Sink {
   const syncMarker = randomBytes(syncMarkerBytes)
   const header = encodeOcfHeader(syncMarker)
+  const gone = (why: string, cause?: unknown) => collectorAway(`${host}:${port}`, why, addressOptions, cause)
   let current: Socket | undefined
 
   return {
@@ -81,7 +85,7 @@ export function createCollectorTcp({
     if (current !== undefined) await letArrivalsBeSeen()
     if (current !== undefined) return current
     try {
-      current = await openSocket({ host, port, timeoutMs: connectTimeoutMs, signal })
+      current = await openSocket({ host, port, timeoutMs: connectTimeoutMs, signal, gone })
     } catch (cause) {
       counters.add('proxy.collector_connect_failures')
       throw cause
@@ -112,10 +116,10 @@ export function createCollectorTcp({
   function send(socket: Socket, blocks: readonly Buffer[], signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const fail = (cause: Error) => settle(() => reject(cause))
-      const onClose = () => fail(gone(host, port, 'the connection broke while a block was being sent'))
-      const onAbort = () => fail(gone(host, port, 'the process is ending'))
+      const onClose = () => fail(gone('the connection broke while a block was being sent'))
+      const onAbort = () => fail(gone('the process is ending'))
       // Node starts this timer again whenever the kernel has taken some of the bytes.
-      const onTimeout = () => fail(gone(host, port, `the collector took nothing for ${writeTimeoutMs} ms`))
+      const onTimeout = () => fail(gone(`the collector took nothing for ${writeTimeoutMs} ms`))
       const settle = (finish: () => void) => {
         socket.setTimeout(0)
         socket.off('timeout', onTimeout).off('error', fail).off('close', onClose)
@@ -153,11 +157,13 @@ function openSocket({
   port,
   timeoutMs,
   signal,
+  gone,
 }: {
   host: string
   port: number
   timeoutMs: number
   signal: AbortSignal
+  gone: (why: string, cause?: unknown) => StatsError
 }): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs })
@@ -165,10 +171,10 @@ function openSocket({
       end()
       // A late error of a socket that was given up must not be an unhandled one.
       socket.on('error', () => {}).destroy()
-      reject(cause instanceof StatsError ? cause : gone(host, port, messageOf(cause), cause))
+      reject(cause instanceof StatsError ? cause : gone(messageOf(cause), cause))
     }
-    const onAbort = () => fail(gone(host, port, 'the process is ending'))
-    const timer = setTimeout(() => fail(gone(host, port, `no answer within ${timeoutMs} ms`)), timeoutMs)
+    const onAbort = () => fail(gone('the process is ending'))
+    const timer = setTimeout(() => fail(gone(`no answer within ${timeoutMs} ms`)), timeoutMs)
     const end = () => {
       clearTimeout(timer)
       socket.off('error', fail)
@@ -184,10 +190,7 @@ function openSocket({
   })
 }
 
-function gone(host: string, port: number, why: string, cause?: unknown): StatsError {
-  return new StatsError(
-    'DS_COLLECTOR_AWAY',
-    `The collector at ${host}:${port} cannot be used: ${why}. Check --output-collector-ip and --output-collector-port.`,
-    { cause },
-  )
+function collectorAway(address: string, why: string, addressOptions: string, cause: unknown): StatsError {
+  const message = `The collector at ${address} cannot be used: ${why}. Check ${addressOptions}.`
+  return new StatsError('DS_COLLECTOR_AWAY', message, { cause })
 }

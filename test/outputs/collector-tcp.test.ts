@@ -24,7 +24,12 @@ async function startCollector(options: { port?: number; reads?: boolean } = {}):
 
 function createSink(
   port: number,
-  options: { writeTimeoutMs?: number; connectTimeoutMs?: number; blockLimitBytes?: number } = {},
+  options: {
+    writeTimeoutMs?: number
+    connectTimeoutMs?: number
+    blockLimitBytes?: number
+    addressOptions?: string
+  } = {},
 ): { sink: Sink; counters: Counters } {
   const counters = new Counters()
   const sink = createCollectorTcp({ host: '127.0.0.1', port, log: silentLog, counters, ...options })
@@ -66,6 +71,11 @@ test('nobody listens: retry, with the options to check, and each write is one at
     expect(result).toHaveProperty('cause.message', expect.stringMatching(/ECONNREFUSED.*--output-collector-ip/))
     expect(counters.value('proxy.collector_connect_failures')).toBe(attempt)
   }
+  const { sink: emitter } = createSink(collector.port, { addressOptions: '--endpoint' })
+  expect(await emitter.write([list('a')], never)).toHaveProperty(
+    'cause.message',
+    expect.stringMatching(/Check --endpoint\.$/),
+  )
 })
 
 test('a collector that ended the connection is noticed before the next write, which loses nothing', async () => {
