@@ -106,7 +106,8 @@ function followLines<Value>(stream: Readable, ended: Promise<unknown>) {
       return
     }
     // Once for all lines of a piece: looking at everything for each line would take quadratic time.
-    looking ??= setImmediate(() => {
+    if (looking !== undefined) return
+    looking = setImmediate(() => {
       looking = undefined
       for (const look of [...watchers]) look()
     })
