@@ -40,8 +40,8 @@ export const ledgerHead: readonly string[] = ['hop', 'received', 'forwarded', 'd
 /** A hop's account as cells of a table. */
 export function ledgerCells(snapshot: LedgerSnapshot): readonly string[] {
   const dropped = Object.entries(snapshot.dropped).map(([reason, count]) => `${count} ${reason}`)
-  const { hop, received, forwarded, held } = snapshot
-  const verdict = verdictOn(imbalance(snapshot))
+  const { hop, received, forwarded, held, repeated = 0 } = snapshot
+  const verdict = verdictOn(imbalance(snapshot)) + (repeated > 0 ? `, up to ${repeated} sent twice` : '')
   return [hop, String(received), String(forwarded), dropped.join(', ') || '0', String(held), verdict]
 }
 

@@ -95,6 +95,10 @@ describe('sendOwnMetrics', () => {
 describe('ledger report', () => {
   const balanced = { hop: 'proxy', received: 3, forwarded: 1, dropped: { malformed: 1 }, held: 1 }
 
+  test('the table says what may be there twice', () => {
+    expect(renderLedgers([{ ...balanced, repeated: 2 }])).toContain('balanced, up to 2 sent twice')
+  })
+
   test('the table says balanced, or what is missing', () => {
     const broken = { hop: 'collector', received: 3, forwarded: 1, dropped: {}, held: 0 }
     expect(renderLedgers([balanced, broken])).toBe(
