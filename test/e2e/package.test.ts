@@ -30,8 +30,10 @@ test('the tarball of `npm pack`, installed in an empty folder, runs the local st
   const bin = join(dir, 'node_modules', '.bin', 'dcos-stats')
   const { stdout } = await run('npx', ['--no-install', 'dcos-stats', '--version'], { cwd: dir })
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
-  const stack = startProgram(bin, ['local-stack', '--duration', '3'])
+  const stack = startProgram(bin, ['local-stack', '--duration', '6'])
   await stack.dataWhere(({ name }) => name === 'web.requests')
+  const { parts } = (await stack.logWhere(({ msg }) => msg === 'running')) as { parts?: Record<string, string> }
+  expect(await (await fetch(parts?.['live page'] ?? '')).text()).toContain('<title>dcos-stats</title>')
   expect(await stack.ended).toEqual({ code: 0, signal: null })
   expectBalanced(ledgersAtExit(stack.log), ['statsd-proxy', 'collector', 'consume'])
 
