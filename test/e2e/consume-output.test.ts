@@ -190,6 +190,16 @@ describe('a server that is no good: it is told, nothing is lost, and a signal en
     await consumer.logWhere((line) => line.level === 'warn' && told.test(String(line.msg)))
     expect(await consumer.stop()).toEqual({ code: 0, signal: null })
   })
+
+  test('a Kafka that is absent is tried again by the collector after --kafka-flush-ms at most', async () => {
+    const flags = ['--kafka-brokers', `127.0.0.1:${await unusedPort()}`, '--kafka-flush-ms', '100']
+    const usual = ['--agent-polling', 'false', '--listen-endpoint', '127.0.0.1:0']
+    const collector = startProgram(cli.path, ['collector', ...usual, ...flags])
+    const pauses = () => collector.log.map(({ waitMs }) => waitMs).filter((ms) => typeof ms === 'number')
+    await collector.logWhere(() => pauses().length >= 10)
+    await collector.stop()
+    expect(Math.max(...pauses())).toBeLessThanOrEqual(100)
+  })
 })
 
 /** How many datapoints it has read in all, once that has not grown for ten lines of statistics. */
