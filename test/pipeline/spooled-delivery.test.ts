@@ -244,6 +244,26 @@ test('what comes after the end is counted, not kept', async () => {
   expect(life.ledger.snapshot()).toMatchObject({ received: 3, dropped: { queue_full: 3 }, held: 0 })
 })
 
+test('an entry that is damaged on disk is dropped and counted, and the others come through', async () => {
+  const first = await start({ hangs: true })
+  for (const from of [1, 11, 21]) {
+    await first.push(numbered(from, from + 9))
+    await until(() => first.onDisk() === from + 9)
+  }
+  await first.end()
+  const root = openLmdb({ path: join(home, 'spool', 'data'), noSubdir: false, maxDbs: 4 })
+  const entries = root.openDB<Buffer, Buffer>({ name: 'entries', encoding: 'binary', keyEncoding: 'binary' })
+  const keys = [...entries.getKeys()].map((key) => Buffer.from(key))
+  expect(keys).toHaveLength(3)
+  await entries.put(keys[1] as Buffer, Buffer.from('no container file'))
+  await root.close()
+
+  const second = await start()
+  await until(() => second.sent().length === 20 && second.onDisk() === 0)
+  expect(second.sent()).toEqual([...upTo(10), ...upTo(30, 21)])
+  expect(second.ledger.snapshot()).toMatchObject({ received: 30, forwarded: 20, dropped: { undecodable: 10 }, held: 0 })
+})
+
 describe('a directory', () => {
   test.each<[what: string, prepare: (dir: string) => Promise<unknown>, code: string, message: RegExp]>([
     [
