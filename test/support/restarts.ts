@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { announce, type ProxyProcess } from './proxy.js'
 import { type CountingCollector, type SentLoad, startLoad } from './statsd-load.js'
 
@@ -18,12 +19,15 @@ export async function announceMany(proxy: ProxyProcess, containers: number): Pro
   return endpoints.map(({ port }) => port)
 }
 
-/** Restarts a proxy by SIGHUP, again and again, under a steady load on its endpoints, and counts what arrives. */
+/**
+ * Restarts a proxy by SIGHUP, again and again, under a steady load on its endpoints, and counts what arrives, and what the
+ * kernel dropped because a socket's buffer was full: that many are missing for want of room, and no more may be.
+ */
 export async function restartUnderLoad(
   proxy: ProxyProcess,
   collector: CountingCollector,
   { restarts, ratePerSecond, endpoints = 20 }: { restarts: number; ratePerSecond: number; endpoints?: number },
-): Promise<RestartedLoad> {
+): Promise<RestartedLoad & { kernelDropped: number }> {
   const ports = await announceMany(proxy, endpoints)
   const load = startLoad({ ports, ratePerSecond })
   const tookMs: number[] = []
@@ -36,7 +40,21 @@ export async function restartUnderLoad(
     await settledDown(proxy, restart)
     await seenAtLeast(collector, collector.seen() + ratePerSecond / 5)
   }
-  return resultOf(await load.stop(), collector, tookMs)
+  const result = await resultOf(await load.stop(), collector, tookMs)
+  return { ...result, kernelDropped: kernelDropsAt(ports) }
+}
+
+/** The column `drops`, the last one, of the UDP sockets at these ports. It counts from the socket's first datagram on. */
+function kernelDropsAt(ports: readonly number[]): number {
+  const wanted = new Set(ports)
+  const rows = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) =>
+    readFileSync(path, 'utf8').trim().split('\n').slice(1),
+  )
+  return rows.reduce((sum, row) => {
+    const columns = row.trim().split(/\s+/)
+    const port = Number.parseInt(columns[1]?.split(':')[1] ?? '', 16)
+    return wanted.has(port) ? sum + Number(columns.at(-1)) : sum
+  }, 0)
 }
 
 export async function resultOf(
