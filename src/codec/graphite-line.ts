@@ -1,6 +1,7 @@
-import type { MetricList, Tag } from '../model/metric-list.js'
+import type { Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import type { RenderedLines } from './rendered-lines.js'
+import { LinePart } from './line-buffer.js'
+import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
 
@@ -19,6 +20,13 @@ export interface GraphiteNames {
   beforeOf(tags: readonly Tag[]): string
   nameOf(name: string): string
   behindOf(tags: readonly Tag[]): string
+}
+
+/** The same, encoded. */
+interface GraphiteParts {
+  beforeOf(tags: readonly Tag[]): LinePart
+  nameOf(name: string): LinePart
+  behindOf(tags: readonly Tag[]): LinePart
 }
 
 /**
@@ -54,32 +62,46 @@ const LINE_LIMIT_BYTES = 16_384
 const NUMBERS_BYTES = 50
 
 /**
- * Renders a list for carbon's plaintext port, one `path value seconds` line a datapoint.
+ * Writes lists for carbon's plaintext port, one `path value seconds` line a datapoint.
  *
  * Carbon counts whole seconds, our model milliseconds. NaN and infinities, which carbon does not store, are left out,
  * and so is a line of more than 16 KiB, at which carbon would close the connection.
  */
-export function encodeGraphiteLines({ tags, datapoints }: MetricList, names: GraphiteNames): RenderedLines {
-  const before = names.beforeOf(tags)
-  const behind = names.behindOf(tags)
-  let text = ''
-  let notFinite = 0
-  let tooLarge = 0
-  const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-    const path = before + names.nameOf(name) + behind
-    if (!Number.isFinite(value)) notFinite++
-    else if (isTooLong(path)) tooLarge++
-    else text += `${path} ${value} ${Math.floor(timeMs / 1000)}\n`
-  })
-  const written = read - notFinite - tooLarge
-  return { text, datapoints: written, notFinite, tooLarge, undecodable: datapoints.count - read }
+export function createGraphiteLines(names: GraphiteNames): LineEncoder {
+  const parts = encodedNames(names)
+  return ({ tags, datapoints }, lines) => {
+    const before = parts.beforeOf(tags)
+    const behind = parts.behindOf(tags)
+    let notFinite = 0
+    let tooLarge = 0
+    const read = forEachDatapoint(datapoints, (text, timeMs, value) => {
+      const name = parts.nameOf(text)
+      if (!Number.isFinite(value)) notFinite++
+      else if (before.length + name.length + behind.length > LINE_LIMIT_BYTES - NUMBERS_BYTES) tooLarge++
+      else {
+        lines.addPart(before)
+        lines.addPart(name)
+        lines.addPart(behind)
+        lines.addNumber(value)
+        lines.addPart(blank)
+        lines.addNumber(Math.floor(timeMs / 1000))
+        lines.addPart(newline)
+      }
+    })
+    const written = read - notFinite - tooLarge
+    return { datapoints: written, notFinite, tooLarge, undecodable: datapoints.count - read }
+  }
 }
 
-function isTooLong(path: string): boolean {
-  // Three bytes is what a UTF-16 unit can need; only long paths are measured.
-  return (
-    path.length * 3 > LINE_LIMIT_BYTES - NUMBERS_BYTES && Buffer.byteLength(path) > LINE_LIMIT_BYTES - NUMBERS_BYTES
-  )
+const blank = new LinePart(' ')
+const newline = new LinePart('\n')
+
+function encodedNames({ beforeOf, nameOf, behindOf }: GraphiteNames): GraphiteParts {
+  return {
+    beforeOf: createTagsCache((tags) => new LinePart(beforeOf(tags))),
+    nameOf: createTextCache((name) => new LinePart(nameOf(name))),
+    behindOf: createTagsCache((tags) => new LinePart(`${behindOf(tags)} `)),
+  }
 }
 
 function idParts(tags: readonly Tag[]): string[] {

@@ -1,6 +1,7 @@
-import type { MetricList, Tag } from '../model/metric-list.js'
+import type { Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import type { RenderedLines } from './rendered-lines.js'
+import { LinePart } from './line-buffer.js'
+import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
 
@@ -39,21 +40,35 @@ export function createInfluxNames(measurement: string, dialect: InfluxDialect = 
 }
 
 /**
- * Renders a list in InfluxDB's line protocol, one line a datapoint: `measurement,tag=value name=1.5 1469124000123`.
+ * Writes lists in InfluxDB's line protocol, one line a datapoint: `measurement,tag=value name=1.5 1469124000123`.
  *
  * Time is in milliseconds since 1970 (write with precision=ms). Values are floats: no `i` behind them. NaN and
  * infinities cannot be stored and are left out.
  */
-export function encodeInfluxLines({ tags, datapoints }: MetricList, names: InfluxNames): RenderedLines {
-  const series = names.seriesOf(tags)
-  let text = ''
-  let notFinite = 0
-  const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-    if (Number.isFinite(value)) text += `${series}${names.fieldOf(name)}=${value} ${timeMs}\n`
-    else notFinite++
-  })
-  return { text, datapoints: read - notFinite, notFinite, undecodable: datapoints.count - read }
+export function createInfluxLines({ seriesOf, fieldOf }: InfluxNames): LineEncoder {
+  const seriesPart = createTagsCache((tags) => new LinePart(seriesOf(tags)))
+  const fieldPart = createTextCache((name) => new LinePart(`${fieldOf(name)}=`))
+  return ({ tags, datapoints }, lines) => {
+    const series = seriesPart(tags)
+    let notFinite = 0
+    const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
+      if (!Number.isFinite(value)) {
+        notFinite++
+        return
+      }
+      lines.addPart(series)
+      lines.addPart(fieldPart(name))
+      lines.addNumber(value)
+      lines.addPart(blank)
+      lines.addNumber(timeMs)
+      lines.addPart(newline)
+    })
+    return { datapoints: read - notFinite, notFinite, undecodable: datapoints.count - read }
+  }
 }
+
+const blank = new LinePart(' ')
+const newline = new LinePart('\n')
 
 /**
  * A time as nanoseconds since 1970, in digits: doubles cannot hold it.

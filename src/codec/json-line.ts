@@ -1,8 +1,9 @@
-import type { MetricList } from '../model/metric-list.js'
+import type { MetricList, Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import type { RenderedLines } from './rendered-lines.js'
+import { type LineBuffer, LinePart } from './line-buffer.js'
+import type { RenderedCounts } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
-import { createTagsCache, lastOfEachKey } from './unique-tags.js'
+import { lastOfEachKey } from './unique-tags.js'
 
 /**
  * Renders a list as JSON, one object a line: `{"topic","tags":{},"name","time_ms","value"}`.
@@ -10,13 +11,18 @@ import { createTagsCache, lastOfEachKey } from './unique-tags.js'
  * `time_ms` is in milliseconds since 1970. Of repeated tags the last counts. What JSON has no number for comes as one of the
  * strings "NaN", "Infinity" and "-Infinity", as Avro's own JSON writes them; every other double reads back as it was, -0 too.
  */
-export function encodeJsonLines({ topic, tags, datapoints }: MetricList): RenderedLines {
-  const head = `{"topic":${JSON.stringify(topic)},"tags":${tagsAsJson(tags)},"name":`
-  let text = ''
+export function encodeJsonLines({ topic, tags, datapoints }: MetricList, lines: LineBuffer): RenderedCounts {
+  const head = headOf(topic, tags)
   const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-    text += `${head}${nameAsJson(name)},"time_ms":${timeMs},"value":${jsonNumber(value)}}\n`
+    lines.addPart(head)
+    lines.addPart(nameAndTime(name))
+    lines.addNumber(timeMs)
+    lines.addPart(beforeValue)
+    if (Number.isFinite(value) && value !== 0) lines.addNumber(value)
+    else lines.addText(jsonNumber(value))
+    lines.addPart(lineEnd)
   })
-  return { text, datapoints: read, notFinite: 0, undecodable: datapoints.count - read }
+  return { datapoints: read, notFinite: 0, undecodable: datapoints.count - read }
 }
 
 /** A double as JSON; NaN and infinities as strings. */
@@ -25,9 +31,22 @@ export function jsonNumber(value: number): string {
   return `"${value}"`
 }
 
-const nameAsJson = createTextCache((name) => JSON.stringify(name))
+const nameAndTime = createTextCache((name) => new LinePart(`${JSON.stringify(name)},"time_ms":`))
+const beforeValue = new LinePart(',"value":')
+const lineEnd = new LinePart('}\n')
 
-const tagsAsJson = createTagsCache((tags) => {
+/** Lists of the same tags nearly always have the same topic. */
+const heads = new WeakMap<readonly Tag[], { readonly topic: string; readonly part: LinePart }>()
+
+function headOf(topic: string, tags: readonly Tag[]): LinePart {
+  const known = heads.get(tags)
+  if (known !== undefined && known.topic === topic) return known.part
+  const part = new LinePart(`{"topic":${JSON.stringify(topic)},"tags":${tagsAsJson(tags)},"name":`)
+  heads.set(tags, { topic, part })
+  return part
+}
+
+function tagsAsJson(tags: readonly Tag[]): string {
   const members = [...lastOfEachKey(tags)].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
   return `{${members.join(',')}}`
-})
+}

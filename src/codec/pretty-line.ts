@@ -1,6 +1,6 @@
-import type { MetricList, Tag } from '../model/metric-list.js'
+import type { Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import type { RenderedLines } from './rendered-lines.js'
+import type { LineEncoder } from './rendered-lines.js'
 import { lastOfEachKey } from './unique-tags.js'
 
 /**
@@ -10,12 +10,11 @@ import { lastOfEachKey } from './unique-tags.js'
  * Control characters are shown as `\u001b`: what a container sends must not drive the terminal.
  *
  * @param colour ANSI colours around topic, tag keys, names and times
- * @returns a function that renders one list
  */
-export function createPrettyLines({ colour }: { colour: boolean }): (list: MetricList) => RenderedLines {
+export function createPrettyLines({ colour }: { colour: boolean }): LineEncoder {
   const paint = colour ? painted : plain
   let shownAbove: { topic: string; tags: readonly Tag[] } | undefined
-  return ({ topic, tags, datapoints }) => {
+  return ({ topic, tags, datapoints }, lines) => {
     const rows: { time: string; name: string; value: string }[] = []
     const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
       rows.push({ time: timeText(timeMs), name: visible(name), value: numberText(value) })
@@ -30,7 +29,8 @@ export function createPrettyLines({ colour }: { colour: boolean }): (list: Metri
     for (const { time, name, value } of rows) {
       text += `  ${paint.time(time)}  ${paint.name(name)}${blanks(nameWidth, name)}  ${blanks(valueWidth, value)}${value}\n`
     }
-    return { text, datapoints: read, notFinite: 0, undecodable: datapoints.count - read }
+    lines.addText(text)
+    return { datapoints: read, notFinite: 0, undecodable: datapoints.count - read }
   }
 }
 

@@ -1,3 +1,6 @@
+import type { MetricList } from '../model/metric-list.js'
+import type { LineBuffer } from './line-buffer.js'
+
 /** What became of the datapoints of a list or a batch: together they are all of it. */
 export interface RenderedCounts {
   /** Datapoints that are written. */
@@ -10,8 +13,5 @@ export interface RenderedCounts {
   readonly tooLarge?: number
 }
 
-/** Text lines for datapoints. */
-export interface RenderedLines extends RenderedCounts {
-  /** Every line ends with a newline; '' where there is none. */
-  readonly text: string
-}
+/** Writes the datapoints of a list as lines, each with a newline at its end. */
+export type LineEncoder = (list: MetricList, lines: LineBuffer) => RenderedCounts

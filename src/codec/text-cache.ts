@@ -3,8 +3,8 @@
  * what looking it up does. Forgets everything when `limit` texts are known, so that names which never
  * come again cannot fill the memory.
  */
-export function createTextCache(make: (text: string) => string, limit = 16_384): (text: string) => string {
-  const known = new Map<string, string>()
+export function createTextCache<Made>(make: (text: string) => Made, limit = 16_384): (text: string) => Made {
+  const known = new Map<string, Made>()
   return (text) => {
     const hit = known.get(text)
     if (hit !== undefined) return hit

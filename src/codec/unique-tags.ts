@@ -8,8 +8,8 @@ export function lastOfEachKey(tags: readonly Tag[]): Map<string, string> {
 }
 
 /** Remembers what `make` answered for an array of tags: lists with the same tags share one (see MetricList). */
-export function createTagsCache(make: (tags: readonly Tag[]) => string): (tags: readonly Tag[]) => string {
-  const known = new WeakMap<readonly Tag[], string>()
+export function createTagsCache<Made>(make: (tags: readonly Tag[]) => Made): (tags: readonly Tag[]) => Made {
+  const known = new WeakMap<readonly Tag[], Made>()
   return (tags) => {
     const hit = known.get(tags)
     if (hit !== undefined) return hit

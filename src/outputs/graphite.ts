@@ -1,4 +1,4 @@
-import { createGraphiteNames, encodeGraphiteLines, type GraphiteNaming } from '../codec/graphite-line.js'
+import { createGraphiteLines, createGraphiteNames, type GraphiteNaming } from '../codec/graphite-line.js'
 import { encodePickleFrames } from '../codec/graphite-pickle.js'
 import type { RenderedCounts } from '../codec/rendered-lines.js'
 import type { MetricList } from '../model/metric-list.js'
@@ -100,8 +100,9 @@ function createEncoder({ protocol, naming }: GraphiteSinkOptions): (lists: reado
       return { bytes: Buffer.concat(frames), counts }
     }
   }
+  const encode = createGraphiteLines(names)
   return (lists) => {
-    const { text, ...counts } = renderBatch(lists, (list) => encodeGraphiteLines(list, names))
-    return { bytes: Buffer.from(text), counts }
+    const { bytes, ...counts } = renderBatch(lists, encode)
+    return { bytes, counts }
   }
 }

@@ -1,26 +1,36 @@
-import type { RenderedCounts, RenderedLines } from '../codec/rendered-lines.js'
-import type { MetricList } from '../model/metric-list.js'
+import { LineBuffer } from '../codec/line-buffer.js'
+import type { LineEncoder, RenderedCounts } from '../codec/rendered-lines.js'
+import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import type { Drop, WriteResult } from './sink.js'
 
 /** The lines of a whole batch. */
-export function renderBatch(
-  lists: readonly MetricList[],
-  render: (list: MetricList) => RenderedLines,
-): RenderedLines & Required<RenderedCounts> {
-  let text = ''
-  let datapoints = 0
-  let notFinite = 0
-  let undecodable = 0
-  let tooLarge = 0
-  for (const list of lists) {
-    const lines = render(list)
-    text += lines.text
-    datapoints += lines.datapoints
-    notFinite += lines.notFinite
-    undecodable += lines.undecodable
-    tooLarge += lines.tooLarge ?? 0
+export interface RenderedBatch extends Required<RenderedCounts> {
+  readonly bytes: Buffer
+}
+
+/** About what a line takes; where it is more, the buffer grows. */
+const lineBytes = 128
+
+export function renderBatch(lists: readonly MetricList[], encode: LineEncoder): RenderedBatch {
+  const lines = new LineBuffer(countDatapoints(lists) * lineBytes)
+  const counts = new BatchCounts()
+  for (const list of lists) counts.add(encode(list, lines))
+  return { bytes: lines.finish(), ...counts }
+}
+
+/** The counts of lists, added up. */
+export class BatchCounts implements Required<RenderedCounts> {
+  datapoints = 0
+  notFinite = 0
+  undecodable = 0
+  tooLarge = 0
+
+  add({ datapoints, notFinite, undecodable, tooLarge = 0 }: RenderedCounts): void {
+    this.datapoints += datapoints
+    this.notFinite += notFinite
+    this.undecodable += undecodable
+    this.tooLarge += tooLarge
   }
-  return { text, datapoints, notFinite, undecodable, tooLarge }
 }
 
 /** What is reported when the peer took all that was written. */

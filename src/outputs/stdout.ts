@@ -1,16 +1,19 @@
 import type { Writable } from 'node:stream'
-import { createGraphiteNames, encodeGraphiteLines, type GraphiteNaming } from '../codec/graphite-line.js'
-import { createInfluxNames, encodeInfluxLines } from '../codec/influx-line.js'
+import { createGraphiteLines, createGraphiteNames, type GraphiteNaming } from '../codec/graphite-line.js'
+import { createInfluxLines, createInfluxNames } from '../codec/influx-line.js'
 import { encodeJsonLines } from '../codec/json-line.js'
+import { LineBuffer } from '../codec/line-buffer.js'
 import { createPrettyLines } from '../codec/pretty-line.js'
-import type { RenderedLines } from '../codec/rendered-lines.js'
-import type { MetricList } from '../model/metric-list.js'
+import type { LineEncoder } from '../codec/rendered-lines.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
-import { renderBatch, sentBatch } from './rendering.js'
+import { BatchCounts, sentBatch } from './rendering.js'
 import type { Sink } from './sink.js'
 
 export const stdoutFormats = ['json', 'pretty', 'influx', 'graphite'] as const
 export type StdoutFormat = (typeof stdoutFormats)[number]
+
+/** A batch is written in pieces of about this size: memory for a whole one would cost more than its lines do. */
+const pieceBytes = 64 * 1024
 
 export interface StdoutSinkOptions {
   /** process.stdout. */
@@ -32,7 +35,7 @@ export interface StdoutSinkOptions {
  * code 0: that is how a reader says that it has seen enough.
  */
 export function createStdoutSink({ out, ...look }: StdoutSinkOptions): Sink {
-  const render = createRenderer(look)
+  const encode = createEncoder(look)
   let fault: Error | undefined
   // Without a listener a reader that goes away between two writes would end the process with a stack trace.
   const onError = (cause: Error) => {
@@ -44,9 +47,16 @@ export function createStdoutSink({ out, ...look }: StdoutSinkOptions): Sink {
       out.on('error', onError)
     },
     async write(lists, signal) {
-      const batch = renderBatch(lists, render)
-      if (fault === undefined && batch.text !== '') fault = await writeOut(out, batch.text, signal)
-      if (fault === undefined) return sentBatch(batch)
+      const counts = new BatchCounts()
+      let lines = new LineBuffer(pieceBytes)
+      for (const [at, list] of lists.entries()) {
+        counts.add(encode(list, lines))
+        if (lines.length < pieceBytes && at < lists.length - 1) continue
+        if (fault === undefined && lines.length > 0) fault = await writeOut(out, lines.finish(), signal)
+        if (fault !== undefined) break
+        lines = new LineBuffer(pieceBytes)
+      }
+      if (fault === undefined) return sentBatch(counts)
       if (fault === aborted) {
         fault = undefined
         return { status: 'retry', cause: aborted }
@@ -59,33 +69,29 @@ export function createStdoutSink({ out, ...look }: StdoutSinkOptions): Sink {
   }
 }
 
-function createRenderer({
+function createEncoder({
   format,
   colour = false,
   measurement = 'metrics',
   naming = { prefix: '', prefixIds: true, tags: false },
-}: Omit<StdoutSinkOptions, 'out'>): (list: MetricList) => RenderedLines {
+}: Omit<StdoutSinkOptions, 'out'>): LineEncoder {
   switch (format) {
     case 'json':
       return encodeJsonLines
     case 'pretty':
       return createPrettyLines({ colour })
-    case 'influx': {
-      const names = createInfluxNames(measurement)
-      return (list) => encodeInfluxLines(list, names)
-    }
-    case 'graphite': {
-      const names = createGraphiteNames(naming)
-      return (list) => encodeGraphiteLines(list, names)
-    }
+    case 'influx':
+      return createInfluxLines(createInfluxNames(measurement))
+    case 'graphite':
+      return createGraphiteLines(createGraphiteNames(naming))
   }
 }
 
 const aborted = new Error('The output did not take the lines before the process had to end.')
 const closed = new Error('The output was closed.')
 
-/** Resolves when the system has taken the text; with the error where it has not. */
-function writeOut(out: Writable, text: string, signal: AbortSignal): Promise<Error | undefined> {
+/** Resolves when the system has taken the bytes; with the error where it has not. */
+function writeOut(out: Writable, bytes: Buffer, signal: AbortSignal): Promise<Error | undefined> {
   if (signal.aborted) return Promise.resolve(aborted)
   return new Promise((resolve) => {
     const onAbort = () => settle(aborted)
@@ -94,7 +100,7 @@ function writeOut(out: Writable, text: string, signal: AbortSignal): Promise<Err
     signal.addEventListener('abort', onAbort, { once: true })
     out.once('close', onClose)
     // Node answers a write without a cause when the stream was destroyed under it.
-    out.write(text, (cause) => settle(cause ?? (out.destroyed ? closed : undefined)))
+    out.write(bytes, (cause) => settle(cause ?? (out.destroyed ? closed : undefined)))
 
     function settle(cause: Error | undefined) {
       signal.removeEventListener('abort', onAbort)

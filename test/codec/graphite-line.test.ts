@@ -1,8 +1,10 @@
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
-import { createGraphiteNames, encodeGraphiteLines } from '../../src/codec/graphite-line.js'
+import { createGraphiteLines, createGraphiteNames } from '../../src/codec/graphite-line.js'
 import type { Tag } from '../../src/model/metric-list.js'
+import { linesOf } from '../support/lines.js'
 
 const at = 1_469_124_000_999
+const plainPaths = createGraphiteLines(createGraphiteNames({ prefix: '', prefixIds: true, tags: false }))
 
 interface Case {
   name?: string
@@ -18,7 +20,7 @@ function path({ name = 'n', prefix = '', prefixIds = true, asTags = false, tags 
     tags: Array.isArray(tags) ? tags : Object.entries(tags).map(([key, value]) => ({ key, value })),
     datapoints: encodeDatapoints([{ name, timeMs: at, value: 1 }]),
   }
-  const { text } = encodeGraphiteLines(list, createGraphiteNames({ prefix, prefixIds, tags: asTags }))
+  const { text } = linesOf(createGraphiteLines(createGraphiteNames({ prefix, prefixIds, tags: asTags })), list)
   return text.replace(/ 1 1469124000\n$/, '')
 }
 
@@ -84,13 +86,13 @@ test.each([
   ['before 1970', -1500, 1, 'n 1 -2\n'],
 ])('line: %s', (_rule, timeMs, value, line) => {
   const list = { topic: 't', tags: [], datapoints: encodeDatapoints([{ name: 'n', timeMs, value }]) }
-  expect(encodeGraphiteLines(list, createGraphiteNames({ prefix: '', prefixIds: true, tags: false })).text).toBe(line)
+  expect(linesOf(plainPaths, list).text).toBe(line)
 })
 
 test('NaN and infinities are left out and told', () => {
   const points = [Number.NaN, Number.POSITIVE_INFINITY, 2].map((value) => ({ name: 'n', timeMs: at, value }))
   const list = { topic: 't', tags: [], datapoints: encodeDatapoints(points) }
-  expect(encodeGraphiteLines(list, createGraphiteNames({ prefix: '', prefixIds: true, tags: false }))).toEqual({
+  expect(linesOf(plainPaths, list)).toEqual({
     text: 'n 2 1469124000\n',
     datapoints: 1,
     notFinite: 2,
@@ -100,10 +102,10 @@ test('NaN and infinities are left out and told', () => {
 })
 
 test('a line at which carbon would close the connection is left out and told', () => {
-  const names = createGraphiteNames({ prefix: '', prefixIds: true, tags: true })
+  const encode = createGraphiteLines(createGraphiteNames({ prefix: '', prefixIds: true, tags: true }))
   const tooLargeWith = (value: string) => {
     const points = [{ name: 'n', timeMs: at, value: 1 }]
-    return encodeGraphiteLines({ topic: 't', tags: [{ key: 'k', value }], datapoints: encodeDatapoints(points) }, names)
+    return linesOf(encode, { topic: 't', tags: [{ key: 'k', value }], datapoints: encodeDatapoints(points) })
   }
   expect(tooLargeWith('v'.repeat(16_000))).toMatchObject({ datapoints: 1, tooLarge: 0 })
   expect(tooLargeWith('v'.repeat(16_384))).toEqual({

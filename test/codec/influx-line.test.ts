@@ -1,12 +1,13 @@
 import fc from 'fast-check'
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
 import {
+  createInfluxLines,
   createInfluxNames,
-  encodeInfluxLines,
   type InfluxDialect,
   influxNanoseconds,
 } from '../../src/codec/influx-line.js'
 import type { Datapoint, Tag } from '../../src/model/metric-list.js'
+import { linesOf } from '../support/lines.js'
 
 const at = 1_469_124_000_123
 
@@ -15,7 +16,7 @@ function render(
   { tags = {} as Record<string, string> | Tag[], measurement = 'm', dialect = 'go' as InfluxDialect } = {},
 ): string {
   const list = { topic: 't', tags: Array.isArray(tags) ? tags : asTags(tags), datapoints: encodeDatapoints(points) }
-  return encodeInfluxLines(list, createInfluxNames(measurement, dialect)).text
+  return linesOf(createInfluxLines(createInfluxNames(measurement, dialect)), list).text
 }
 
 function asTags(tags: Record<string, string>): Tag[] {
@@ -113,7 +114,7 @@ test('NaN and infinities are left out and told', () => {
     tags: [],
     datapoints: encodeDatapoints(values.map((value) => ({ name: 'n', timeMs: at, value }))),
   }
-  expect(encodeInfluxLines(list, createInfluxNames('m'))).toEqual({
+  expect(linesOf(createInfluxLines(createInfluxNames('m')), list)).toEqual({
     text: `m n=1 ${at}\n`,
     datapoints: 1,
     notFinite: 3,

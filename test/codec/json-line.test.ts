@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
 import { encodeJsonLines } from '../../src/codec/json-line.js'
 import type { Datapoint, Tag } from '../../src/model/metric-list.js'
+import { linesOf } from '../support/lines.js'
 
 function lines(points: Datapoint[], tags: Tag[] = [], topic = 't'): string {
-  return encodeJsonLines({ topic, tags, datapoints: encodeDatapoints(points) }).text
+  return linesOf(encodeJsonLines, { topic, tags, datapoints: encodeDatapoints(points) }).text
 }
 
 function tag(key: string, value: string): Tag {
