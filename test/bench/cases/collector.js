@@ -39,13 +39,14 @@ async function measureShape(bench, name, { lists, datapoints, load, target }, co
   const samples = await alternate(bench.rounds, rounds)
 
   async function round(subject) {
-    const { pid, port } = subjects[subject]
-    return costOf(pid, async () => {
+    const { pid, port, ledger } = subjects[subject]
+    const send = async () => {
       const given = { port, datapoints: bench.share(load), limitSeconds: bench.roundLimitSeconds }
       const { datapoints } = await sender.call('send', given)
       sent[subject] += datapoints
       return datapoints
-    })
+    }
+    return costOf(pid, send, ledger && (async () => (await ledger()).received === sent[subject]))
   }
 
   const report = (subject, title, more = {}) =>

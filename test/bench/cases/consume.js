@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { alternate, median, ratioOf } from '../support/figures.js'
 import { core, costOf, startProduct, startWorker } from '../support/processes.js'
-import { checkLedger, startCollector } from '../support/stack.js'
+import { checkLedger, ledgerOf, startCollector } from '../support/stack.js'
 
 const connections = 20
 const load = 400_000
@@ -50,23 +50,31 @@ async function measureSink(bench, sink) {
   const reader = worker && startWorker(worker)
   const port = (await reader?.call('open'))?.port
   const busDir = join(dir, 'bus')
-  const args = ['consume', '--sink', sink, '--bus', 'embedded', '--bus-dir', busDir, '--stats-print-period-ms', '0']
-  const more = ['--from', 'earliest', '--kafka-topics', 'metrics-ours', ...flags(port)]
+  const args = ['consume', '--sink', sink, '--bus', 'embedded', '--bus-dir', busDir, '--admin-listen', '127.0.0.1:0']
+  const more = ['--stats-print-period-ms', '0', '--from', 'earliest', '--kafka-topics', 'metrics-ours', ...flags(port)]
   const ours = startProduct(program, [...args, ...more], { core: core.measured, stdout: 'ignore' })
   const settings = { program, busDir, topic: 'metrics-avsc', sink, port }
   const avsc = startWorker('avsc-consume', settings, { core: core.measured })
 
   const sent = { ours: 0, avsc: 0 }
-  const round = (subject, pid) => () =>
-    costOf(pid, async () => {
+  const round = (subject, pid, count) => () => {
+    const send = async () => {
       const given = { port: collector.port, topic: subject, datapoints: bench.share(load) }
       const { datapoints } = await sender.call('send', { ...given, limitSeconds: bench.roundLimitSeconds })
       sent[subject] += datapoints
-      // The last batch leaves the collector after its period.
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      while ((await collector.ledger()).forwarded < sent.ours + sent.avsc) {
+        await new Promise((resolve) => setTimeout(resolve, 30))
+      }
       return datapoints
-    })
-  const rounds = { avsc: round('avsc', avsc.pid), ours: round('ours', ours.pid) }
+    }
+    return costOf(pid, send, async () => (await count()) === sent[subject])
+  }
+  const account = await ledgerOf(ours)
+  const forwarded = async () => (await account()).forwarded
+  const rounds = {
+    avsc: round('avsc', avsc.pid, () => avsc.call('count')),
+    ours: round('ours', ours.pid, forwarded),
+  }
   await alternate(1, rounds)
   const samples = await alternate(bench.rounds, rounds)
 

@@ -27,7 +27,7 @@ async function measureCase(bench, { name, lines, tags, packets, packetsPerSecond
   const floor = await startFloor()
   const ours = await startProxy({
     program: bench.program,
-    dir: join(bench.dir, 'proxy'),
+    dir: join(bench.dir, `proxy-${lines}-${packetsPerSecond ?? 'flood'}${tags === false ? '-untagged' : ''}`),
     core: core.measured,
     collectorPort: (await reader.call('open')).port,
   })

@@ -1,6 +1,6 @@
 import { arch, cpus, platform, release, totalmem } from 'node:os'
 import { short } from './figures.js'
-import { pinning } from './processes.js'
+import { endAll, pinning } from './processes.js'
 
 /**
  * @typedef {object} Figure
@@ -45,6 +45,9 @@ export function createBench({ dir, program, quick, caseName = '', rounds = quick
       } catch (error) {
         failures.push({ step: name, error: error.message })
         say(`${name}: FAILED, ${error.stack}`)
+      } finally {
+        // What failed may have left something running.
+        endAll()
       }
     },
     /** @param {Figure} figure */

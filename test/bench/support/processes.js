@@ -175,13 +175,18 @@ export async function settled(pid, { limitMs = 10_000 } = {}) {
  * What a process costs while `load` is put on it, until it is idle again.
  *
  * @param {() => Promise<number>} load resolves with how many units were put on it
+ * @param {() => Promise<boolean>} isDone tells, of a process that seems idle, whether it has not merely not begun yet
  * @returns CPU and wall time of a unit, in microseconds
  */
-export async function costOf(pid, load) {
+export async function costOf(pid, load, isDone = async () => true) {
   const before = await settled(pid)
   const startMs = performance.now()
   const units = await load()
-  const after = await settled(pid)
+  let after = await settled(pid)
+  for (let tries = 0; !(await isDone()); tries++) {
+    if (tries > 100) throw new Error('not everything that was sent was taken')
+    after = await settled(pid)
+  }
   const wallMs = Math.max(after.atMs, startMs) - startMs
   return { cpuUs: ((after.cpuMs - before.cpuMs) * 1000) / units, wallUs: (wallMs * 1000) / units, units }
 }

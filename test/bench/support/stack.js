@@ -87,9 +87,18 @@ export async function startCollector({ program, dir, bus, containers = 1, flags 
     ...['--agent-test-system-file', fileWith(dir, 'snapshot.json', {})],
     ...flags,
   ]
-  const collector = startProduct(program, args, { core })
+  const collector = startProduct(program, [...args, '--admin-listen', '127.0.0.1:0'], { core })
   const { address } = await collector.logWhere(({ msg }) => msg === 'taking in Avro streams')
-  return { ...collector, port: Number(String(address).split(':')[1]) }
+  return { ...collector, port: Number(String(address).split(':')[1]), ledger: await ledgerOf(collector) }
+}
+
+/** Reads the account of a running process that was given --admin-listen. */
+export async function ledgerOf(product) {
+  const { address } = await product.logWhere(({ address, msg }) => address && /^serving/.test(msg))
+  return async () => {
+    const [ledger] = await (await fetch(`${address}/ledger`)).json()
+    return ledger
+  }
 }
 
 /** Throws where a hop's account does not add up, or does not hold what it must. */

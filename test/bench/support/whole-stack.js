@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { startProduct, startWorker } from './processes.js'
-import { checkLedger, startCollector, startProxy } from './stack.js'
+import { checkLedger, ledgerOf, startCollector, startProxy } from './stack.js'
 import { kernelDropsAt } from './usage.js'
 
 const linesPerPacket = 30
@@ -32,13 +32,12 @@ export async function startWholeStack(bench, name, periods) {
   const admin = ['--admin-listen', '127.0.0.1:0', '--stats-print-period-ms', '0']
   const consume = startProduct(program, [...args, ...admin], { stdout: fd })
   closeSync(fd)
-  const { address } = await consume.logWhere(({ address, msg }) => address && /^serving/.test(msg))
+  const ledger = await ledgerOf(consume)
   const [port] = proxy.ports
   let emitted = 0
 
   async function printed() {
-    const [ledger] = await (await fetch(`${address}/ledger`)).json()
-    return ledger.forwarded
+    return (await ledger()).forwarded
   }
 
   /** Waits until everything came out, or nothing more does. */
