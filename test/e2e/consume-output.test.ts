@@ -63,6 +63,39 @@ describe('standard output', () => {
     expect(talk.replace(/^.*ledger at exit.*\n/gm, '')).toBe('')
   })
 
+  test.each([
+    ['on a terminal in colour', {}, true],
+    ['on a terminal without, where NO_COLOR says so', { NO_COLOR: '1' }, false],
+  ])('pretty is aligned, %s', async (_where, variables, isColoured) => {
+    await publishNumbers(bus, 'metrics-a', { to: 3 })
+    const command = [
+      process.execPath,
+      cli.path,
+      'consume',
+      ...readingFlags(),
+      '--format',
+      'pretty',
+      '--log-level',
+      'error',
+    ]
+    // A terminal of its own, by the tool that every Linux has.
+    const env = { PATH: process.env.PATH, TERM: 'xterm', ...variables }
+    const script = spawn('script', ['-qfec', command.join(' '), '/dev/null'], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    children.push(script)
+    const rows: string[] = []
+    for await (const line of createInterface({ input: script.stdout })) {
+      if (line.includes('numbered')) rows.push(line)
+      if (rows.length === 3) break
+    }
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin so
+    const plain = rows.map((row) => row.replace(/\x1b\[\d*m/g, '').trimEnd())
+    expect(rows.some((row) => row.includes('\x1b['))).toBe(isColoured)
+    expect(new Set(plain.map((row) => row.length)).size).toBe(1)
+  })
+
   test('a pipe that nobody reads slows the consumer: memory does not grow, it still answers, and nothing is missing', async () => {
     const count = 500_000
     await publishNumbers(bus, 'metrics-a', { to: count, perMessage: 200 })
