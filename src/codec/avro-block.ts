@@ -12,13 +12,21 @@ interface EncodedHead {
 /** Lists come with the same tags again and again, and the same tags nearly always with the same topic. */
 const encodedHeads = new WeakMap<readonly Tag[], EncodedHead>()
 
+const nothing = new Uint8Array(0)
+
 /**
  * One block of a container file: how many lists, their size, the lists, the sync marker. The datapoints are copied as
  * they are; their array says its size in bytes (Avro's negative count), so that a reader can step over it.
  *
  * @param syncMarker the one of the header before it
+ * @param front bytes to put in front of it, such as that header: putting them together afterwards would copy all of it again
  */
-export function encodeOcfBlock(lists: readonly MetricList[], syncMarker: Uint8Array, codec: OcfCodec = 'null'): Buffer {
+export function encodeOcfBlock(
+  lists: readonly MetricList[],
+  syncMarker: Uint8Array,
+  codec: OcfCodec = 'null',
+  front: Uint8Array = nothing,
+): Buffer {
   const heads: Uint8Array[] = new Array(lists.length)
   let size = 0
   for (let at = 0; at < lists.length; at++) {
@@ -27,14 +35,16 @@ export function encodeOcfBlock(lists: readonly MetricList[], syncMarker: Uint8Ar
     heads[at] = head
     size += head.length + datapointsSize(list)
   }
-  if (codec === 'deflate') return deflateBlock(lists, heads, size, syncMarker)
-  const block = Buffer.allocUnsafe(longSize(lists.length) + longSize(size) + size + syncMarker.length)
-  const start = writeLong(block, writeLong(block, 0, lists.length), size)
+  if (codec === 'deflate') return deflateBlock(front, lists, heads, size, syncMarker)
+  const headBytes = front.length + longSize(lists.length) + longSize(size)
+  const block = Buffer.allocUnsafe(headBytes + size + syncMarker.length)
+  const start = writeLong(block, writeLong(block, copy(front, block, 0), lists.length), size)
   block.set(syncMarker, writeLists(block, start, lists, heads))
   return block
 }
 
 function deflateBlock(
+  front: Uint8Array,
   lists: readonly MetricList[],
   heads: readonly Uint8Array[],
   size: number,
@@ -43,7 +53,7 @@ function deflateBlock(
   const plain = Buffer.allocUnsafe(size)
   writeLists(plain, 0, lists, heads)
   const packed = deflateRawSync(plain)
-  return Buffer.concat([longBytes(lists.length), longBytes(packed.length), packed, syncMarker])
+  return Buffer.concat([front, longBytes(lists.length), longBytes(packed.length), packed, syncMarker])
 }
 
 function writeLists(

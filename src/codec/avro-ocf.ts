@@ -60,7 +60,7 @@ export function createOcfReader(limits: Partial<OcfLimits> = {}): OcfReader {
 export function encodeContainerFile(lists: readonly MetricList[]): Buffer {
   const syncMarker = randomBytes(syncMarkerBytes)
   const header = encodeOcfHeader(syncMarker)
-  return lists.length === 0 ? header : Buffer.concat([header, encodeOcfBlock(lists, syncMarker)])
+  return lists.length === 0 ? header : encodeOcfBlock(lists, syncMarker, 'null', header)
 }
 
 /** Reads a container file as a whole; with a `fault`, `lists` are those that were complete before it. */
