@@ -126,7 +126,7 @@ describe('started as Marathon starts them', () => {
   async function expectHealthy(name: string, ports: readonly number[], program: ShellProgram): Promise<void> {
     const [check] = appOf(name).healthChecks ?? []
     const url = `http://127.0.0.1:${ports[check?.portIndex ?? 0]}${check?.path}`
-    await program.until(({ stderr }) => stderr.includes('serving /metrics'))
+    await program.until(({ stderr }) => stderr.includes('"msg":"serving '))
     expect((await fetch(url)).status).toBe(200)
   }
 
