@@ -3,6 +3,8 @@ import { isIPv6 } from 'node:net'
 import type { HostPort, ListenAddress } from './hosts.js'
 import { procAddress } from './proc-net.js'
 
+const maxReadings = 10
+
 /** A socket of this process by where it is bound: a UDP socket, or one that listens. A unix socket's path is the one it was bound at. */
 export type BoundAddress = ({ readonly kind: 'udp' } & HostPort) | ListenAddress
 
@@ -13,11 +15,25 @@ export type BoundAddress = ({ readonly kind: 'udp' } & HostPort) | ListenAddress
  * @returns a descriptor for each address, in their order; undefined where this process has no such socket
  */
 export async function findOwnDescriptors(addresses: readonly BoundAddress[]): Promise<(number | undefined)[]> {
-  const [inodes, descriptors] = await Promise.all([readInodes(addresses), readOwnDescriptors()])
+  const [inodes, descriptors] = await Promise.all([findInodes(addresses), readOwnDescriptors()])
   return addresses.map((address) => {
     const inode = inodes.get(addressKey(address))
     return inode === undefined ? undefined : descriptors.get(inode)
   })
+}
+
+/**
+ * The kernel tells a table page by page, and goes on by counting rows: where another socket of the machine was closed
+ * meanwhile, it leaves a row out. So for what is missing it is asked again.
+ */
+async function findInodes(addresses: readonly BoundAddress[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  let missing = addresses
+  for (let reading = 0; reading < maxReadings && missing.length > 0; reading++) {
+    for (const [key, inode] of await readInodes(missing)) found.set(key, inode)
+    missing = missing.filter((address) => !found.has(addressKey(address)))
+  }
+  return found
 }
 
 async function readInodes(addresses: readonly BoundAddress[]): Promise<Map<string, string>> {

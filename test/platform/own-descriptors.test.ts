@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readlinkSync } from 'node:fs'
@@ -40,3 +41,39 @@ linuxOnly('sockets are found by where they are bound; what is not ours, or only 
   unix.close()
   await rm(folder, { recursive: true })
 })
+
+linuxOnly('all are found although another process opens and closes sockets all the time', async () => {
+  const sockets = await Promise.all(
+    Array.from({ length: 1000 }, async () => {
+      const socket = createSocket('udp4').bind(0, '127.0.0.1')
+      await once(socket, 'listening')
+      return socket
+    }),
+  )
+  const churn = spawn(process.execPath, ['-e', openAndClose], { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await once(churn.stdout, 'data')
+    const addresses = sockets.map(
+      (socket) => ({ kind: 'udp', host: '127.0.0.1', port: socket.address().port }) as const,
+    )
+    for (let round = 0; round < 40; round++) {
+      const descriptors = await findOwnDescriptors(addresses)
+      expect(descriptors.filter((descriptor) => descriptor === undefined)).toEqual([])
+    }
+  } finally {
+    churn.kill()
+    for (const socket of sockets) socket.close()
+  }
+})
+
+const openAndClose = `
+const { createSocket } = require('node:dgram')
+const open = []
+function churn() {
+  for (let count = 0; count < 20; count++) open.push(createSocket('udp4').bind(0, '127.0.0.1'))
+  while (open.length > 200) open.shift().close()
+  setImmediate(churn)
+}
+churn()
+console.log('running')
+`
