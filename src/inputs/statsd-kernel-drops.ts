@@ -57,7 +57,9 @@ export function createKernelDropCounter(
   function addNew(drops: ReadonlyMap<string, number>): void {
     for (const [counted, last] of seen) {
       for (const address of counted.addresses) {
-        const now = drops.get(address) ?? 0
+        const now = drops.get(address)
+        // The kernel may leave a row out while sockets are opened and closed elsewhere; the next reading has it.
+        if (now === undefined) continue
         const more = now - (last.drops.get(address) ?? 0)
         last.drops.set(address, now)
         if (more > 0) count(more, counted.label)

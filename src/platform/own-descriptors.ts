@@ -3,6 +3,8 @@ import { isIPv6 } from 'node:net'
 import type { HostPort, ListenAddress } from './hosts.js'
 import { procAddress } from './proc-net.js'
 
+type ReadTable = (table: string) => Promise<string>
+
 const maxReadings = 10
 
 /** A socket of this process by where it is bound: a UDP socket, or one that listens. A unix socket's path is the one it was bound at. */
@@ -12,10 +14,14 @@ export type BoundAddress = ({ readonly kind: 'udp' } & HostPort) | ListenAddress
  * The descriptors of this process's own sockets. Node tells none for a UDP socket, so the kernel is asked (Linux only):
  * its tables name the inode of each bound socket, and /proc/self/fd the inode behind each descriptor.
  *
+ * @param readTable the text of one of the kernel's tables in /proc/self/net
  * @returns a descriptor for each address, in their order; undefined where this process has no such socket
  */
-export async function findOwnDescriptors(addresses: readonly BoundAddress[]): Promise<(number | undefined)[]> {
-  const [inodes, descriptors] = await Promise.all([findInodes(addresses), readOwnDescriptors()])
+export async function findOwnDescriptors(
+  addresses: readonly BoundAddress[],
+  readTable: ReadTable = readKernelTable,
+): Promise<(number | undefined)[]> {
+  const [inodes, descriptors] = await Promise.all([findInodes(addresses, readTable), readOwnDescriptors()])
   return addresses.map((address) => {
     const inode = inodes.get(addressKey(address))
     return inode === undefined ? undefined : descriptors.get(inode)
@@ -26,19 +32,24 @@ export async function findOwnDescriptors(addresses: readonly BoundAddress[]): Pr
  * The kernel tells a table page by page, and goes on by counting rows: where another socket of the machine was closed
  * meanwhile, it leaves a row out. So for what is missing it is asked again.
  */
-async function findInodes(addresses: readonly BoundAddress[]): Promise<Map<string, string>> {
+async function findInodes(addresses: readonly BoundAddress[], readTable: ReadTable): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   let missing = addresses
   for (let reading = 0; reading < maxReadings && missing.length > 0; reading++) {
-    for (const [key, inode] of await readInodes(missing)) found.set(key, inode)
+    for (const [key, inode] of await readInodes(missing, readTable)) found.set(key, inode)
     missing = missing.filter((address) => !found.has(addressKey(address)))
   }
   return found
 }
 
-async function readInodes(addresses: readonly BoundAddress[]): Promise<Map<string, string>> {
+async function readInodes(addresses: readonly BoundAddress[], readTable: ReadTable): Promise<Map<string, string>> {
   const tables = [...new Set(addresses.map(tableOf))]
-  return new Map((await Promise.all(tables.map(readTable))).flat())
+  const rows = tables.map(async (table) => inodesIn(await readTable(table), table))
+  return new Map((await Promise.all(rows)).flat())
+}
+
+function readKernelTable(table: string): Promise<string> {
+  return readFile(`/proc/self/net/${table}`, 'utf8').catch(() => '')
 }
 
 function tableOf(address: BoundAddress): string {
@@ -52,8 +63,7 @@ function addressKey(address: BoundAddress): string {
 }
 
 /** @returns inodes by `addressKey` */
-async function readTable(table: string): Promise<[key: string, inode: string][]> {
-  const text = await readFile(`/proc/self/net/${table}`, 'utf8').catch(() => '')
+function inodesIn(text: string, table: string): [key: string, inode: string][] {
   return text.split('\n').flatMap((row) => {
     const { bound, inode } = (table === 'unix' ? unixRow : internetRow)(row, table)
     return bound === undefined || inode === undefined ? [] : [[`${table} ${bound}`, inode]]

@@ -53,6 +53,17 @@ describe('drops are counted', () => {
     expect(drops(counters)).toEqual({ total: 12, c2: 2 })
   })
 
+  test('once, also where a reading of the kernel`s table left the socket out', async () => {
+    const counters = new Counters()
+    const counter = createKernelDropCounter(counters, [join(directory, 'udp')])
+    counter.add({ label: 'c1', addresses: ['0100007F:1FBD'] })
+    for (const rows of [[row('1FBD', 3)], [], [row('1FBD', 4)]]) {
+      await write(...rows)
+      await counter.count()
+    }
+    expect(drops(counters)).toEqual({ total: 4, c1: 4 })
+  })
+
   test('for the container that speaks there now', async () => {
     const counters = new Counters()
     const counter = createKernelDropCounter(counters, [join(directory, 'udp')])
