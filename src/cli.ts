@@ -77,10 +77,11 @@ function listenToTheOutside(): Pick<CommandContext, 'signal' | 'takeSignals'> & 
   return { signal: stop.signal, readerGone: () => gone, takeSignals }
 
   function takeSignals(names: readonly NodeJS.Signals[], handle: (name: NodeJS.Signals) => void): () => void {
-    for (const name of names) process.off(name, askToStop).on(name, handle)
+    // The new listener first: without any for a moment, a signal that is on its way to JavaScript would be forgotten.
+    for (const name of names) process.on(name, handle).off(name, askToStop)
     return () => {
-      for (const name of names) process.off(name, handle)
       for (const name of ['SIGTERM', 'SIGINT'] as const) if (names.includes(name)) process.on(name, askToStop)
+      for (const name of names) process.off(name, handle)
     }
   }
 }

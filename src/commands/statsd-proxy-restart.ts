@@ -78,7 +78,11 @@ async function runWorker(options: Options, context: CommandContext, controlPath:
 
 /** Waits for those who want to take over, and for SIGHUP. */
 function createRestart({ program, predecessor, takeSignals }: CommandContext) {
-  let onHangup = (): void => {}
+  // One that comes before there is anything to hand over is heeded as soon as there is.
+  let hungUpEarly = false
+  let onHangup = (): void => {
+    hungUpEarly = true
+  }
   let worker: ChildProcess | undefined
   let busy = false
   const release = takeSignals(['SIGHUP'], () => onHangup())
@@ -109,6 +113,7 @@ function createRestart({ program, predecessor, takeSignals }: CommandContext) {
         if (predecessor) log.info('SIGHUP is for the parent process, which starts another one in place of this one')
         else void restartItself().catch((cause) => log.error({ cause: messageOf(cause) }, 'SIGHUP had no effect'))
       }
+      if (hungUpEarly) onHangup()
       return openControlSocket(controlPath, (connection) => void handOver(createSuccessor(connection)), log)
 
       async function restartItself(): Promise<void> {
