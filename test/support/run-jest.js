@@ -9,5 +9,11 @@ const options = ['--forceExit']
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
 const child = spawn(process.execPath, [...flags, jest, ...options, ...process.argv.slice(2)], { stdio: 'inherit' })
 child.on('exit', (code, signal) => {
+  if (!process.argv.some((argument) => argument === '-c' || argument.startsWith('--config'))) {
+    process.stderr.write(
+      'Left out: test/services (Kafka, InfluxDB, Graphite, a browser: npm run test:services), ' +
+        'test/image (docker: npm run test:image), test/soak (minutes of load: npm run test:soak).\n',
+    )
+  }
   process.exitCode = code ?? (signal ? 1 : 0)
 })
