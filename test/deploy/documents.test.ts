@@ -18,8 +18,8 @@ function flagsIn(text: string): string[] {
 describe.each(pages)('%s', (page) => {
   test('names only options, commands and files that exist', () => {
     const text = read(page)
-    // Those of programs that the page tells to run.
-    const foreign = new Set(['config', 'modules', 'isolation', 'version', 'help'])
+    // Those of docker and of the Mesos agent, and what every program has.
+    const foreign = new Set(['build-arg', 'read-only', 'modules', 'isolation', 'version', 'help'])
     const { flags } = everyOption()
     expect(flagsIn(text).filter((name) => !flags.has(name) && !foreign.has(name))).toEqual([])
     const names = workingCommands.map(({ name }) => name)
