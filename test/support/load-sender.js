@@ -21,6 +21,8 @@ const startMs = performance.now()
 process.on('message', () => {
   stopped = true
 })
+// Where a run of tests is killed, its load must not go on at ports that others get next.
+process.on('disconnect', () => process.exit())
 const timer = setInterval(tick, tickMs)
 
 function tick() {
