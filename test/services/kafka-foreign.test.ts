@@ -1,11 +1,17 @@
 import { fileURLToPath } from 'node:url'
 import zlib from 'node:zlib'
+import avro from 'avsc'
+import { encodeDatapoints } from '../../src/codec/datapoints.js'
+import { createBusSink } from '../../src/outputs/bus.js'
+import { Counters } from '../../src/telemetry/counters.js'
 import { type KafkaBroker, startKafkaBroker } from './support/kafka-broker.js'
 import { collect, message, openTestBus, uniqueName } from './support/kafka-bus.js'
 
 const program = fileURLToPath(new URL('./support/KafkaForeign.java', import.meta.url))
 const texts = Array.from({ length: 1_000 }, (_, n) => `${n} ${'metric.name '.repeat(n % 400)}`)
 const hasZstd = 'zstdCompressSync' in zlib
+
+const never = new AbortController().signal
 
 let kafka: KafkaBroker
 
@@ -30,6 +36,41 @@ test.each([
   const lines = (await kafka.java(program, ['consume', kafka.brokers[0]!, topic, '1000'])).trim().split('\n')
   expect(lines.map((line) => Buffer.from(line, 'base64').toString())).toEqual(texts)
 })
+
+test("a topic of the collector, read by Kafka's own consumer and decoded by a foreign Avro reader", async () => {
+  const { bus } = await openTestBus(kafka.brokers)
+  const topic = uniqueName('decoded')
+  const sink = createBusSink({ bus, topicOf: () => topic, counters: new Counters() })
+  const tags = [
+    { key: 'framework_id', value: 'F-1' },
+    { key: 'container_id', value: 'C-1' },
+  ]
+  const points = Array.from({ length: 50 }, (_, n) => ({
+    name: `naïve.${n}`,
+    timeMs: 1_700_000_000_000 + n,
+    value: n / 3,
+  }))
+  const result = await sink.write([{ topic: 'F-1', tags, datapoints: encodeDatapoints(points) }], never)
+  expect(result).toEqual({ status: 'sent', datapoints: 50 })
+  await bus.close()
+  const [line = ''] = (await kafka.java(program, ['consume', kafka.brokers[0]!, topic, '1'])).trim().split('\n')
+  const records = await decodeForeign(Buffer.from(line, 'base64'))
+  const datapoints = points.map(({ name, timeMs, value }) => ({ name, time_ms: timeMs, value }))
+  expect(JSON.parse(JSON.stringify(records))).toEqual([{ topic: 'F-1', tags, datapoints }])
+})
+
+/** What avsc, which knows nothing of this program's codec, finds in a container file. */
+function decodeForeign(file: Buffer): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const records: unknown[] = []
+    const decoder = new avro.streams.BlockDecoder()
+    decoder
+      .on('data', (record) => records.push(record))
+      .on('end', () => resolve(records))
+      .on('error', reject)
+    decoder.end(file)
+  })
+}
 
 test.each([
   'none',
