@@ -4,7 +4,7 @@ import { core, costOf, startProduct, startWorker } from '../support/processes.js
 import { checkLedger, ledgerOf, startCollector } from '../support/stack.js'
 
 const connections = 20
-const load = 400_000
+const load = 200_000
 const target = 3
 
 const sinks = {
@@ -75,7 +75,7 @@ async function measureSink(bench, sink) {
     avsc: round('avsc', avsc.pid, () => avsc.call('count')),
     ours: round('ours', ours.pid, forwarded),
   }
-  await alternate(1, rounds)
+  await alternate(2, rounds)
   const samples = await alternate(bench.rounds, rounds)
 
   const perSecond = (subject) => median(samples[subject].map(({ cpuUs }) => 1e6 / cpuUs))

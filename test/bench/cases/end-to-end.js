@@ -1,5 +1,5 @@
 import { percentile } from '../support/figures.js'
-import { rssMbytesOf } from '../support/usage.js'
+import { memoryMbytesOf } from '../support/usage.js'
 import { defaultPeriods, fastPeriods, startWholeStack } from '../support/whole-stack.js'
 
 const part = 'end to end'
@@ -75,9 +75,9 @@ async function soak(bench, stack, rate) {
   const warmSeconds = bench.quick ? 1 : 10
   const load = stack.emit({ rate, seconds, graceMs: 10_000 })
   await new Promise((resolve) => setTimeout(resolve, warmSeconds * 1000))
-  const early = memoryOf(stack)
+  const early = memoryOf(stack, 'own')
   await new Promise((resolve) => setTimeout(resolve, (seconds - warmSeconds) * 1000))
-  const late = memoryOf(stack)
+  const late = memoryOf(stack, 'own')
   const { lossless } = await load
   const shared = { part: 'growth', subject: 'dcos-stats' }
   const name = `${seconds} s at 80 % of the highest rate`
@@ -91,7 +91,7 @@ async function soak(bench, stack, rate) {
 async function measureDefaults(bench, rate) {
   const stack = await startWholeStack(bench, 'defaults', defaultPeriods)
   await new Promise((resolve) => setTimeout(resolve, 3000))
-  const idle = memoryOf(stack)
+  const idle = memoryOf(stack, 'rss')
   for (const [role, value] of Object.entries(idle)) {
     bench.report({
       part: 'growth',
@@ -112,8 +112,9 @@ async function measureDefaults(bench, rate) {
   await stack.stop()
 }
 
-function memoryOf({ roles }) {
-  return Object.fromEntries(Object.entries(roles).map(([role, pid]) => [role, rssMbytesOf(pid)]))
+/** @param kind the bus's file is mapped, and its pages are only cached: growth is looked for in what is the process's own */
+function memoryOf({ roles }, kind) {
+  return Object.fromEntries(Object.entries(roles).map(([role, pid]) => [role, memoryMbytesOf(pid)[kind]]))
 }
 
 function reportDelays(bench, name, delays) {

@@ -2,12 +2,14 @@ import { join } from 'node:path'
 import { alternate, median, ratioOf } from '../support/figures.js'
 import { core, costOf, startWorker } from '../support/processes.js'
 import { checkLedger, startCollector, startProxy } from '../support/stack.js'
-import { kernelDropsAt, rssMbytesOf } from '../support/usage.js'
+import { kernelDropsAt, memoryMbytesOf } from '../support/usage.js'
 
 const part = 'growth'
 const target = 1.2
 const lines = 30
-const packets = 15_000
+const packets = 8000
+/** Below what the proxy takes: a thousand full socket buffers at once would be more than it may hold for the collector. */
+const packetsPerSecond = 4000
 const manyMbytes = 150
 
 const proxies = {
@@ -26,7 +28,8 @@ const load = 1_000_000
 /** CPU of a datapoint must not grow with what else there is. */
 export default async function growth(bench) {
   for (const [what, sizes] of Object.entries(proxies)) {
-    if (bench.isWanted(what)) await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes))
+    if (bench.isWanted(what) && !(bench.quick && what === 'series'))
+      await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes))
   }
   if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench))
 }
@@ -45,14 +48,14 @@ async function measureProxies(bench, what, sizes) {
       containers: count,
       core: core.measured,
     })
-    const idleMbytes = rssMbytesOf(proxy.pid)
+    const idleMbytes = memoryMbytesOf(proxy.pid).rss
     subjects[size] = { proxy, idleMbytes, sender: startWorker('udp-send', { lines, series }), sent: 0 }
   }
   const rounds = {
     few: () => round(bench, subjects.few),
     many: () => round(bench, subjects.many),
   }
-  await alternate(2, rounds)
+  await alternate(3, rounds)
   const samples = await alternate(bench.rounds, rounds)
   report(
     bench,
@@ -75,11 +78,11 @@ async function measureProxies(bench, what, sizes) {
 
 function round(bench, subject) {
   const { proxy, sender } = subject
-  const drops = () => proxy.ports.reduce((sum, port) => sum + kernelDropsAt(port), 0)
+  const drops = () => kernelDropsAt(...proxy.ports)
   return costOf(proxy.pid, async () => {
     const before = drops()
-    const given = { ports: proxy.ports, packets: bench.share(packets), limitSeconds: bench.roundLimitSeconds }
-    const sent = await sender.call('send', given)
+    const given = { ports: proxy.ports, packets: bench.share(packets), packetsPerSecond }
+    const sent = await sender.call('send', { ...given, limitSeconds: bench.roundLimitSeconds })
     const taken = (sent.packets - (drops() - before)) * lines
     subject.sent += taken
     return taken

@@ -41,33 +41,29 @@ function fromPs(pid) {
   return seconds * 1000
 }
 
-/** Memory that a process has in use, in MiB; NaN where nobody tells. */
-export function rssMbytesOf(pid) {
-  try {
-    const [, kbytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
-    return Number(kbytes) / 1024
-  } catch {
-    return Number.NaN
-  }
+/** Memory of a process in MiB: all of it, and without what the kernel can take back at any time (pages of files). */
+export function memoryMbytesOf(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const mbytes = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024
+  return { rss: mbytes('VmRSS'), own: mbytes('RssAnon') }
 }
 
-/** Datagrams that the kernel dropped at the UDP sockets of a port, because their buffer was full. */
-export function kernelDropsAt(port) {
-  return udpSocketsAt(port).reduce((drops, columns) => drops + Number(columns[12]), 0)
+/** Datagrams that the kernel dropped at these ports of 127.0.0.1, because a socket's buffer was full. */
+export function kernelDropsAt(...ports) {
+  return udpSocketsAt(ports).reduce((drops, columns) => drops + Number(columns[12]), 0)
 }
 
+/** Whether 127.0.0.1:`port` is taken. */
 export function isUdpPortBound(port) {
-  return udpSocketsAt(port).length > 0
+  return udpSocketsAt([port]).length > 0
 }
 
-/** The columns of proc_net_udp(5). */
-function udpSocketsAt(port) {
-  const address = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  return ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) =>
-    linesOf(path)
-      .map((line) => line.trim().split(/\s+/))
-      .filter((columns) => columns[1]?.endsWith(address)),
-  )
+/** The columns of proc_net_udp(5). Others may have the same ports at other addresses. */
+function udpSocketsAt(ports) {
+  const addresses = new Set(ports.map((port) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`))
+  return linesOf('/proc/net/udp')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((columns) => addresses.has(columns[1]))
 }
 
 function linesOf(path) {

@@ -11,6 +11,8 @@ const stop = new AbortController()
 const bus = createEmbeddedBus({ dir: busDir, log, counters: new Counters() })
 await bus.open(stop.signal)
 
+/** Only the messages of a trickle are so short. */
+const shortBytes = 20
 let count = 0
 let arrivals = []
 let enough = () => {}
@@ -21,7 +23,7 @@ bus.subscribe({ topics: [topic], group, from: 'earliest' }, onBatch, stop.signal
 async function onBatch(messages) {
   const atNs = Number(process.hrtime.bigint())
   count += messages.length
-  if (messages.length < 10) for (const { bytes } of messages) if (bytes.length < 20) arrivals.push(atNs)
+  for (const { bytes } of messages) if (bytes.length < shortBytes) arrivals.push(atNs)
   if (count >= wanted) enough()
 }
 
