@@ -1,13 +1,14 @@
 import type { Bus } from '../bus/bus.js'
 import { createEmbeddedBus } from '../bus/embedded.js'
+import { createNoBus } from '../bus/none.js'
 import type { MetricList } from '../model/metric-list.js'
 import type { collectorOptions } from '../options/collector.js'
 import type { consumeOptions } from '../options/consume.js'
 import type { Parsed } from '../options/option.js'
 import { createBusSink } from '../outputs/bus.js'
-import { createDiscardSink } from '../outputs/discard.js'
 import { recordingSink } from '../outputs/recording-sink.js'
 import type { Sink } from '../outputs/sink.js'
+import { Counters } from '../telemetry/counters.js'
 import type { Daemon } from './daemon.js'
 import { kafkaConnection } from './kafka-parts.js'
 
@@ -21,17 +22,17 @@ export async function createCollectorSink(
   daemon: Daemon,
   topicOf: (list: MetricList) => string,
 ): Promise<Sink> {
-  const { log, counters } = daemon
-  const sink =
-    options.bus === 'none'
-      ? logWhatWouldBeWritten(daemon, topicOf)
-      : createBusSink({ bus: await createCollectorBus(options, daemon), topicOf, counters })
+  const { log } = daemon
+  // With --bus none all is done that is done for a bus, but nothing counts as sent.
+  const counters = options.bus === 'none' ? new Counters() : daemon.counters
+  const sink = createBusSink({ bus: await createCollectorBus(options, daemon), topicOf, counters })
   const { recordOutputLog: lists, recordOutputHexdump: hexdump } = options
   return lists || hexdump ? recordingSink(sink, { log, lists, hexdump }) : sink
 }
 
 async function createCollectorBus(options: CollectorOptions, daemon: Daemon): Promise<Bus> {
   const { log, counters, clock } = daemon
+  if (options.bus === 'none') return createNoBus({ log })
   if (options.bus === 'embedded') {
     return createEmbeddedBus({
       dir: options.busDir,
@@ -78,25 +79,6 @@ function countAsKafkaOutput({ counters }: Daemon): void {
     for (const name of names) counters.set(`collector.kafka_output.${name}`, counters.value(`bus.${name}`))
     counters.set('collector.kafka_output.framework_lookup_failures', counters.value('bus.lookup_failures'))
   })
-}
-
-/** --bus none (R76): a line a topic tells what a bus would have got. */
-function logWhatWouldBeWritten({ log }: Daemon, topicOf: (list: MetricList) => string): Sink {
-  const discard = createDiscardSink()
-  return {
-    ...discard,
-    name: 'none',
-    async write(lists, signal) {
-      const bytesByTopic = new Map<string, number>()
-      for (const list of lists) {
-        const topic = topicOf(list)
-        bytesByTopic.set(topic, (bytesByTopic.get(topic) ?? 0) + list.datapoints.bytes.length)
-      }
-      for (const [topic, bytes] of bytesByTopic)
-        log.info({ topic, bytes }, `Topic '${topic}': ${bytes} bytes would've been written (--bus none)`)
-      return discard.write(lists, signal)
-    },
-  }
 }
 
 /** What the consumer reads from. */

@@ -1,7 +1,7 @@
 import { countDatapoints } from '../model/metric-list.js'
 import type { Sink } from './sink.js'
 
-/** Takes everything and keeps nothing: for measuring what comes before a sink, and for `--bus none`. */
+/** Takes everything and keeps nothing: where another way out does all. */
 export function createDiscardSink(): Sink {
   return {
     name: 'discard',
