@@ -5,6 +5,7 @@ import type { FlagValue } from '../options/sources.js'
 import { didYouMean } from '../options/suggest.js'
 import type { AnyCommand, CommandText } from './command.js'
 import { completionHelp, completionScript, shellOf, shells } from './completion.js'
+import { completionOffers } from './completion-offers.js'
 import { commandGroups, commands } from './index.js'
 
 /** What a command line asks for. */
@@ -49,7 +50,7 @@ const exitCodes = {
 
 /**
  * Reads a command line, without the program's own two words in front.
- * yargs finds the command, renders help and completion; flags come out as they were written, and
+ * yargs finds the command and renders help; flags come out as they were written, and
  * `resolve` says what is wrong with them, all at once.
  */
 export function readCommandLine(args: readonly string[], looks: Looks): Invocation {
@@ -74,6 +75,8 @@ export function readCommandLine(args: readonly string[], looks: Looks): Invocati
 }
 
 function completion(args: readonly string[], userShell: string | undefined): Invocation {
+  // What the scripts ask at each press of the tab key.
+  if (args[0] === 'offers') return { asks: 'text', text: offersText(args.slice(1)) }
   if (asksForText(args)) return { asks: 'text', text: `${completionHelp}\n\n${exitCodesText()}` }
   const [named] = args
   const shell = named === undefined ? shellOf(userShell) : shells.find((shell) => shell === named)
@@ -81,8 +84,14 @@ function completion(args: readonly string[], userShell: string | undefined): Inv
   return { asks: 'misuse', text: `dcos-stats: no completion for "${named}". There is one for ${shells.join(', ')}.` }
 }
 
+function offersText(words: readonly string[]): string {
+  return completionOffers(words)
+    .map(({ word, does }) => (does === '' ? word : `${word}\t${does}`))
+    .join('\n')
+}
+
 function asksForText(args: readonly string[]): boolean {
-  return args.some((arg) => /^--?(h|help|get-yargs-completions)\b/.test(arg))
+  return args.some((arg) => /^--?(h|help)\b/.test(arg))
 }
 
 function createProgram(looks: Looks, handling: Handling): Argv {
@@ -109,7 +118,7 @@ function createProgram(looks: Looks, handling: Handling): Argv {
     .alias('help', 'h')
     .version(looks.version)
     .epilogue(`'dcos-stats <command> --help' shows a command's options.\n\n${exitCodesText()}`)
-  return addBranch(program, '', handling).completion(
+  return addBranch(program, '', handling).command(
     'completion',
     'Prints a script for shell completion: completion bash, zsh or fish; unless named, that of $SHELL.',
   )

@@ -32,12 +32,11 @@ export function shellOf(path: string | undefined): Shell {
   return shells.find((shell) => path?.endsWith(shell)) ?? 'bash'
 }
 
-// Both ask the program. It answers in the form of the shell that SHELL names, which need not be the one that asks.
+// Both ask the program, which answers with a line for each word, and what it does behind a tab.
 const bashScript = `# dcos-stats: completion for bash. For every shell to come: dcos-stats completion bash >> ~/.bashrc
 _dcos_stats() {
-  local IFS=$'\\n' found
-  found=$(SHELL=/bin/bash dcos-stats --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null)
-  COMPREPLY=($(compgen -W "$found" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local IFS=$'\\n'
+  COMPREPLY=($(dcos-stats completion offers "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
 }
 complete -o bashdefault -o default -F _dcos_stats dcos-stats
 `
@@ -46,8 +45,9 @@ const zshScript = `#compdef dcos-stats
 # dcos-stats: completion for zsh. For every shell to come: dcos-stats completion zsh >> ~/.zshrc, behind compinit
 _dcos_stats() {
   local -a found
-  found=("\${(@f)$(SHELL=/bin/zsh dcos-stats --get-yargs-completions "\${(@)words[1,CURRENT]}" 2>/dev/null)}")
+  found=("\${(@f)$(dcos-stats completion offers "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n "\${found[1]}" ]]; then
+    found=("\${(@)found//$'\\t'/:}")
     _describe 'dcos-stats' found
   else
     _default

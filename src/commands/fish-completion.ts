@@ -9,7 +9,7 @@ interface Offer {
   /** Those whose options are offered; `validate` and `config show` take them, too. */
   readonly workingCommands: readonly CommandText[]
   /** What is said of words that stand in front of commands. */
-  readonly groups: Readonly<Record<string, { readonly summary: string }>>
+  readonly groups: Readonly<Record<string, { readonly summary: string; readonly usual?: string }>>
 }
 
 /**
@@ -55,10 +55,11 @@ complete -c dcos-stats -f
 complete -c dcos-stats -s h -l help -d 'Show help'
 complete -c dcos-stats -n __dcos_stats_at -l version -d 'Show version number'`
 
-/** A command's flags are not those of a command that begins with its words. */
-function conditionOf(name: string, { workingCommands }: Offer): string {
-  const longer = workingCommands.filter((command) => command.name.startsWith(`${name} `))
-  return [`__dcos_stats_in ${name}`, ...longer.map((command) => `not __dcos_stats_in ${command.name}`)].join('; and ')
+/** A command's flags are not those of a command that begins with its words; a group alone stands for its usual command. */
+function conditionOf(name: string, { workingCommands, groups }: Offer): string {
+  const typed = Object.keys(groups).find((group) => groups[group]?.usual === name) ?? name
+  const others = workingCommands.filter((command) => command.name !== name && command.name.startsWith(`${typed} `))
+  return [`__dcos_stats_in ${typed}`, ...others.map((command) => `not __dcos_stats_in ${command.name}`)].join('; and ')
 }
 
 /** For each word that may come next, where it may come. */

@@ -147,17 +147,4 @@ describe('completion', () => {
     const text = 'dcos-stats: no completion for "tcsh". There is one for bash, zsh, fish.'
     expect(read('completion tcsh')).toEqual({ asks: 'misuse', text })
   })
-
-  test.each<[typed: string, offered: string]>([
-    ['c', 'collector'],
-    ['emit a', 'avro'],
-    ['collector --listen', '--listen-endpoint'],
-    ['emit avro --bl', '--block-size'],
-    ['validate col', 'collector'],
-    ['validate collector --conn', '--connect'],
-    ['config show emit avro --bl', '--block-size'],
-  ])('dcos-stats %s<tab> offers %s', (typed, offered) => {
-    const answer = read(`--get-yargs-completions dcos-stats ${typed}`)
-    expect('text' in answer && answer.text.split('\n')).toContain(offered)
-  })
 })
