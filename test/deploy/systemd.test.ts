@@ -153,11 +153,9 @@ describe('started as systemd starts them', () => {
     const listening = 'the isolator module can announce containers here'
     await proxy.until(({ stderr }) => stderr.includes(listening))
     const { service } = readUnit(name)
-    const [kill = '', ...words] = service.get('ExecReload')?.[0]?.split(' ') ?? []
-    await run(
-      kill,
-      words.map((word) => word.replace('$MAINPID', String(proxy.pid))),
-    )
+    // As that program does; not every machine that has Node has it.
+    expect(service.get('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID'])
+    process.kill(proxy.pid, 'SIGHUP')
     await proxy.until(({ stderr }) => stderr.split(listening).length === 3)
     // Only the parent gets the signal.
     expect(service.get('KillMode')).toEqual(['mixed'])
