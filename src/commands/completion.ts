@@ -32,11 +32,11 @@ export function shellOf(path: string | undefined): Shell {
   return shells.find((shell) => path?.endsWith(shell)) ?? 'bash'
 }
 
-// Both ask the program, which answers with a line for each word, and what it does behind a tab.
+// Both ask the program, as it was typed; it answers with a line for each word, and what it does behind a tab.
 const bashScript = `# dcos-stats: completion for bash. For every shell to come: dcos-stats completion bash >> ~/.bashrc
 _dcos_stats() {
   local IFS=$'\\n'
-  COMPREPLY=($(dcos-stats completion offers "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
+  COMPREPLY=($("$1" completion offers "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
 }
 complete -o bashdefault -o default -F _dcos_stats dcos-stats
 `
@@ -45,7 +45,7 @@ const zshScript = `#compdef dcos-stats
 # dcos-stats: completion for zsh. For every shell to come: dcos-stats completion zsh >> ~/.zshrc, behind compinit
 _dcos_stats() {
   local -a found
-  found=("\${(@f)$(dcos-stats completion offers "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  found=("\${(@f)$("\${words[1]}" completion offers "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n "\${found[1]}" ]]; then
     found=("\${(@)found//$'\\t'/:}")
     _describe 'dcos-stats' found

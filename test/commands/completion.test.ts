@@ -166,7 +166,7 @@ describe('in a real shell', () => {
 
   test.each(lines)('bash: dcos-stats %s<tab> offers %j', (typed, offered) => {
     const words = typed.split(' ')
-    const script = `source completion.bash; COMP_WORDS=("$@"); COMP_CWORD=${words.length}; _dcos_stats; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const script = `source completion.bash; COMP_WORDS=("$@"); COMP_CWORD=${words.length}; _dcos_stats dcos-stats; printf '%s\\n' "\${COMPREPLY[@]}"`
     expect(shell('bash', ['--norc', '-c', script, 'bash', 'dcos-stats', ...words])).toEqual(offered)
   })
 
