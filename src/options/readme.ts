@@ -1,3 +1,4 @@
+import { configShowOptions, validateOptions } from './about.js'
 import { auditOptions } from './audit.js'
 import { collectorOptions } from './collector.js'
 import { consumeOptions } from './consume.js'
@@ -5,12 +6,13 @@ import { emitAvroOptions, emitStatsdOptions } from './emit.js'
 import { kafkaOverridePrefix } from './kafka.js'
 import { localStackOptions } from './local-stack.js'
 import { renderMarkdown, renderVariables } from './render.js'
-import { statsdProxyOptions } from './statsd-proxy.js'
+import { statsdProxyExecOptions, statsdProxyOptions } from './statsd-proxy.js'
 import { topOptions } from './top.js'
 
 /** What may stand between `<!-- options:<name> -->` and `<!-- /options -->`. */
 const tables: Readonly<Record<string, () => string>> = {
   'statsd-proxy': () => renderMarkdown(statsdProxyOptions),
+  'statsd-proxy-exec': () => renderMarkdown(statsdProxyExecOptions),
   collector: () => renderMarkdown(collectorOptions),
   consume: () => renderMarkdown(consumeOptions),
   'emit-statsd': () => renderMarkdown(emitStatsdOptions),
@@ -18,6 +20,8 @@ const tables: Readonly<Record<string, () => string>> = {
   'local-stack': () => renderMarkdown(localStackOptions),
   audit: () => renderMarkdown(auditOptions),
   top: () => renderMarkdown(topOptions),
+  validate: () => renderMarkdown(validateOptions),
+  'config-show': () => renderMarkdown(configShowOptions),
   'kafka-override': () => renderVariables(consumeOptions, kafkaOverridePrefix),
 }
 

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { workingCommands } from '../../src/commands/index.js'
+import { resultOf, results, shellBlocks } from '../image/support/page-commands.js'
 import { everyOption, knownOptions } from '../support/known-options.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -17,19 +18,7 @@ function flagsIn(text: string): string[] {
 
 describe.each(pages)('%s', (page) => {
   test('names only options, commands and files that exist', () => {
-    const text = read(page)
-    // Those of docker and of the Mesos agent, and what every program has.
-    const foreign = new Set(['build-arg', 'read-only', 'modules', 'isolation', 'version', 'help'])
-    const { flags } = everyOption()
-    expect(flagsIn(text).filter((name) => !flags.has(name) && !foreign.has(name))).toEqual([])
-    const names = workingCommands.map(({ name }) => name)
-    const commands = [...text.matchAll(/`dcos-stats ((?:[a-z-]+ ?)+)/g)].map(([, words = '']) => words.trim())
-    const known = (words: string) =>
-      names.some((name) => words.replace(/^(validate|config show) ?/, '').startsWith(name)) ||
-      /^(validate|config show)$/.test(words)
-    expect(commands.filter((words) => !known(words))).toEqual([])
-    const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = '']) => target)
-    expect(links.filter((target) => !exists(resolve(root, dirname(page), target)))).toEqual([])
+    expectToExist(page)
   })
 
   test('is short, and within 160 columns but for tables', () => {
@@ -39,9 +28,66 @@ describe.each(pages)('%s', (page) => {
   })
 })
 
+/** All that a page names of us. */
+function expectToExist(page: string): void {
+  const text = read(page)
+  // Those of docker and of the Mesos agent, and what every program has.
+  const foreign = new Set(['build-arg', 'read-only', 'modules', 'isolation', 'version', 'help'])
+  const { flags } = everyOption()
+  expect(flagsIn(text).filter((name) => !flags.has(name) && !foreign.has(name))).toEqual([])
+  const names = [...workingCommands.map(({ name }) => name), 'completion']
+  const commands = [...text.matchAll(/`dcos-stats ((?:[a-z-]+ ?)+)/g)].map(([, words = '']) => words.trim())
+  const known = (words: string) =>
+    names.some((name) => words.replace(/^(validate|config show) ?/, '').startsWith(name)) ||
+    /^(validate|config show)$/.test(words)
+  expect(commands.filter((words) => !known(words))).toEqual([])
+  const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = '']) => target)
+  expect(links.filter((target) => !exists(resolve(root, dirname(page), target)))).toEqual([])
+}
+
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
 }
+
+describe('what a newcomer types (test/image tries it)', () => {
+  const typed = ['README.md', 'deploy/DEMO.md'].flatMap((page) => shellBlocks(read(page)).flat())
+
+  test.each([...new Set(typed)])('%s: its result is looked at', (line) => {
+    expect(resultOf(line)).toHaveProperty('shows')
+  })
+
+  test('each result is looked for somewhere', () => {
+    expect(results.filter((result) => !typed.some((line) => resultOf(line) === result))).toEqual([])
+  })
+
+  test.each(['README.md', ...pages])('%s names only scripts that package.json has', (page) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const named = [...read(page).matchAll(/\bnpm (?:run (?:--silent )?([a-z:]+)|(test|start))\b/g)]
+    expect(named.map(([, run, usual]) => run ?? usual ?? '').filter((name) => scripts[name] === undefined)).toEqual([])
+  })
+})
+
+describe('README.md', () => {
+  const text = read('README.md')
+
+  test('names only options, commands and files that exist', () => {
+    expectToExist('README.md')
+  })
+
+  test.each(workingCommands.map(({ name }) => name))('has the options of %s', (name) => {
+    expect(text).toContain(`<!-- options:${name.replaceAll(' ', '-')} -->`)
+  })
+
+  test.each(['validate', 'config-show'])('has the options of %s', (name) => {
+    expect(text).toContain(`<!-- options:${name} -->`)
+  })
+
+  test('is short: a page and a half of text for each reader, but for what is folded away', () => {
+    const unfolded = text.replace(/<details>[\s\S]*?<\/details>/g, '').split('\n')
+    expect(unfolded.length).toBeLessThan(250)
+    expect(unfolded.filter((line) => line.length > 160)).toEqual([])
+  })
+})
 
 describe('COMING-FROM-DCOS-METRICS.md', () => {
   const text = read('deploy/COMING-FROM-DCOS-METRICS.md')

@@ -1,4 +1,4 @@
-import { workingCommands } from '../../src/commands/index.js'
+import { commands, workingCommands } from '../../src/commands/index.js'
 import { type OptionRows, variablesOf } from '../../src/options/option.js'
 
 export interface KnownOptions {
@@ -14,9 +14,9 @@ export function knownOptions(command: string): KnownOptions {
   return namesIn(found.options)
 }
 
-/** Of all commands together. */
+/** Of all commands together, those about other commands too. */
 export function everyOption(): KnownOptions {
-  const all = workingCommands.map(({ options }) => namesIn(options))
+  const all = commands.map(({ options }) => namesIn(options))
   return {
     flags: new Set(all.flatMap(({ flags }) => [...flags])),
     variables: new Set(all.flatMap(({ variables }) => [...variables])),
