@@ -15,7 +15,7 @@ export const results: readonly Result[] = [
   { line: /^echo 'hello:1\|c\|#who:me' \| nc/, shows: /\bhello\b.*who/, on: 'screen' },
   { line: /^echo 'hello:nonsense\|c' \| nc/, shows: /\bhello\b.*\b0\b/, on: 'screen' },
   { line: /^bin\/dcos-stats collector .*&$/, shows: /taking in Avro streams/, on: 'screen' },
-  { line: /^bin\/dcos-stats statsd-proxy exec -- bin\/dcos-stats emit statsd$/, shows: /statsd_tester/, on: 'screen' },
+  { line: /^bin\/dcos-stats statsd-proxy exec -- bin\/dcos-stats emit statsd$/, shows: /statsd_emitter/, on: 'screen' },
   { line: /^bin\/dcos-stats statsd-proxy .*&$/, shows: /the isolator module can announce containers/, on: 'screen' },
   { line: /^bin\/dcos-stats consume .*&$/, shows: /serving \/ \(live\)/, on: 'screen' },
   { line: /^curl .*\/ready$/, shows: /"ready":true/ },
