@@ -149,14 +149,19 @@ async function fileOf(folder: string, path: string): Promise<string | undefined>
   return file === undefined ? undefined : join(whisper, file)
 }
 
+const whisperHeadBytes = 28
+
 /**
  * The values of a whisper file with one archive, by second.
  *
  * @see whisper.py: four words of metadata, then offset, seconds a point and number of points; a point is seconds and a double
  */
 function readWhisper(file: Buffer): Map<number, number> {
+  // carbon writes a new file piece by piece: one that is not whole yet has no values.
+  if (file.length < whisperHeadBytes) return new Map()
   const start = file.readUInt32BE(16)
   const end = start + file.readUInt32BE(24) * 12
+  if (file.length < end) return new Map()
   const values: [number, number][] = []
   for (let at = start; at < end; at += 12) {
     const seconds = file.readUInt32BE(at)
