@@ -59,16 +59,31 @@ class BusWriter {
     const topics = [...this.#groupByTopic(lists)]
     this.#repeated = this.#earlier.countUnanswered(topics)
     // Settled, not raced: no publish may still be running when the batch comes again.
-    const publishes = await Promise.allSettled(topics.map(([topic, ofTopic]) => this.#publishTopic(topic, ofTopic)))
-    const failures = publishes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+    const outcomes = await Promise.allSettled(topics.map(([topic, ofTopic]) => this.#publishTopic(topic, ofTopic)))
+    const failures = outcomes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
     const fatal = failures.find((cause) => cause instanceof StatsError && cause.exitCode !== undefined)
     if (fatal !== undefined) throw fatal
     const again = this.#repeated > 0 && { repeated: this.#repeated }
-    if (failures.length > 0) return { status: 'retry', cause: asError(failures[0]), ...again }
-    const dropped = this.#earlier.forget()
+    if (failures.length > 0) {
+      this.#remember(topics, outcomes)
+      return { status: 'retry', cause: asError(failures[0]), ...again }
+    }
+    const dropped = [...this.#earlier.forget(), ...outcomes.flatMap(dropsOf)]
     const lost = dropped.reduce((sum, { datapoints }) => sum + datapoints, 0)
     const datapoints = countDatapoints(lists) - lost
     return { status: 'sent', datapoints, ...(dropped.length > 0 && { dropped }), ...again }
+  }
+
+  /** Only where a write failed: to remember every list costs as much as to encode it. */
+  #remember(
+    topics: readonly (readonly [topic: string, lists: readonly MetricList[]])[],
+    outcomes: readonly PromiseSettledResult<Drop[]>[],
+  ): void {
+    for (const [at, [topic, lists]] of topics.entries()) {
+      const outcome = outcomes[at]!
+      if (outcome.status === 'fulfilled') this.#earlier.addPublished(topic, lists, outcome.value)
+      else if (!leftNothing(outcome.reason)) this.#earlier.addUnanswered(topic, lists)
+    }
   }
 
   /** Without those that the bus has already, from an earlier try of this write. */
@@ -85,15 +100,11 @@ class BusWriter {
     return topics
   }
 
-  async #publishTopic(topic: string, lists: readonly MetricList[]): Promise<void> {
+  /** @returns what the bus will never take */
+  async #publishTopic(topic: string, lists: readonly MetricList[]): Promise<Drop[]> {
     const drops: Drop[] = []
-    try {
-      await this.#publish(topic, this.#parcelsOf(lists), drops)
-    } catch (cause) {
-      if (!leftNothing(cause)) this.#earlier.addUnanswered(topic, lists)
-      throw cause
-    }
-    this.#earlier.addPublished(topic, lists, drops)
+    await this.#publish(topic, this.#parcelsOf(lists), drops)
+    return drops
   }
 
   #parcelsOf(lists: readonly MetricList[]): Parcel[] {
@@ -180,6 +191,10 @@ class BusWriter {
       this.#counters.add('collector.kafka_output.bytes_sent', bytes, label)
     }
   }
+}
+
+function dropsOf(outcome: PromiseSettledResult<Drop[]>): Drop[] {
+  return outcome.status === 'fulfilled' ? outcome.value : []
 }
 
 /** The embedded bus stores a publish as a whole or not at all. */
