@@ -20,7 +20,7 @@ const HOUR_MS = 3_600_000
 export async function createCollectorSink(
   options: CollectorOptions,
   daemon: Daemon,
-  topicOf: (list: MetricList) => string,
+  topicOf: (list: Pick<MetricList, 'topic'>) => string,
 ): Promise<Sink> {
   const { log } = daemon
   // With --bus none all is done that is done for a bus, but nothing counts as sent.

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { createGenerator, createNumbering, type Numbering } from '../inputs/generator.js'
 import type { Tag } from '../model/metric-list.js'
@@ -16,6 +17,7 @@ import { logLedgers } from '../telemetry/report.js'
 import type { CommandContext } from './command.js'
 import { logFormatOf, openLog } from './daemon.js'
 import { pacedCount, startProgress } from './emit-load.js'
+import { sharedLog } from './emit-log.js'
 
 type Options = Parsed<typeof emitAvroOptions>
 
@@ -27,6 +29,8 @@ interface Emission {
   readonly options: Options
   readonly clock: Clock
   readonly log: Log
+  /** Of all connections. */
+  readonly shared: Log
   readonly signal: AbortSignal
   readonly ledger: Ledger
   readonly counters: Counters
@@ -41,7 +45,19 @@ export async function run(options: Options, context: CommandContext): Promise<vo
   const numbering = numberingOf(options, clock)
   const timeMsOf = timesOf(options, clock)
   const { signal } = context
-  const emission = { options, clock, log, signal, ledger, counters: new Counters(), numbering, timeMsOf }
+  // Each connection listens for the end.
+  setMaxListeners(0, signal)
+  const emission = {
+    options,
+    clock,
+    log,
+    shared: sharedLog(log, clock),
+    signal,
+    ledger,
+    counters: new Counters(),
+    numbering,
+    timeMsOf,
+  }
   const stopProgress =
     numbering && logFormatOf(options, context) === 'pretty'
       ? startProgress({
@@ -78,8 +94,8 @@ function timesOf({ count = 0, stepMs }: Options, clock: Clock): Emission['timeMs
 
 /** One connection of its own life; all share the account and the numbers. */
 function runConnection(emission: Emission, index: number): Promise<void> {
-  const { options, clock, log, signal, ledger, counters, numbering, timeMsOf } = emission
-  const collector = createCollectorTcp({ ...options.endpoint, addressOptions: '--endpoint', log, counters })
+  const { options, clock, log, shared, signal, ledger, counters, numbering, timeMsOf } = emission
+  const collector = createCollectorTcp({ ...options.endpoint, addressOptions: '--endpoint', log: shared, counters })
   const source = createGenerator({
     topic: options.topic,
     tags: nodesOf(options, index),
@@ -94,13 +110,16 @@ function runConnection(emission: Emission, index: number): Promise<void> {
   const delivery = createDelivery({
     sink: options.recordOutputLog ? recordingSink(collector, { log, lists: true, hexdump: false }) : collector,
     ledger,
-    log,
+    log: shared,
     clock,
     backoff: createBackoff({ firstMs: 1000, maxMs: 60_000 }),
     batch: { limits: { lists: options.blockSize, ...(options.blockTickMs > 0 && { ageMs: options.blockTickMs }) } },
     queue: { limitBytes: QUEUE_BYTES / options.connections, whenFull: 'wait', dropReason: 'collector_away' },
   })
-  return runPipeline({ from: [source], to: [delivery], ledger }, { signal, clock, log, shutdownTimeoutMs: DRAIN_MS })
+  return runPipeline(
+    { from: [source], to: [delivery], ledger },
+    { signal, clock, log: shared, shutdownTimeoutMs: DRAIN_MS },
+  )
 }
 
 /** The simulated nodes that a connection speaks for: each node is one connection's, as far as there are enough of both. */

@@ -1,13 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { instanceLine, numberedStatsdLine, type SentBytes, sampleStatsdLines } from '../inputs/sample-statsd.js'
 import type { emitStatsdOptions } from '../options/emit.js'
 import type { Parsed } from '../options/option.js'
-import { createStatsdSender, type StatsdSender } from '../outputs/statsd-udp.js'
 import { type Clock, systemClock } from '../platform/clock.js'
 import type { HostPort } from '../platform/hosts.js'
 import type { Log } from '../telemetry/log.js'
 import type { CommandContext } from './command.js'
 import { logFormatOf, openLog } from './daemon.js'
 import { pacedCount, startProgress } from './emit-load.js'
+import { sharedLog } from './emit-log.js'
+import { type EmitTarget, openEmitTarget } from './emit-target.js'
 import { announceContainer, dismissContainer } from './isolator-client.js'
 
 type Options = Parsed<typeof emitStatsdOptions>
@@ -23,7 +25,7 @@ const ANNOUNCED_AT_ONCE = 16
 interface Emission {
   readonly options: Options
   /** One for each container. */
-  readonly senders: readonly StatsdSender[]
+  readonly targets: readonly EmitTarget[]
   readonly clock: Clock
   readonly log: Log
   readonly signal: AbortSignal
@@ -34,12 +36,11 @@ export async function run(options: Options, context: CommandContext): Promise<vo
   const log = await openLog('emit statsd', options, context)
   const clock = systemClock
   const containerIds = Array.from({ length: options.containers }, (_, i) => `emit-${process.pid}-${i + 1}`)
-  const targets = options.containers > 1 ? await announceAll(options, containerIds) : [targetOf(options)]
-  // Lines are packed here, so that --lines-per-packet is exact: each `send` is a datagram.
-  const senders = targets.map((target) => createStatsdSender({ ...target, limitBytes: 0, log, clock }))
-  const emission: Emission = { options, senders, clock, log, signal: context.signal, sentLines: 0 }
-  await Promise.all(senders.map((sender) => sender.ready()))
-  log.info({ containers: targets.length, ...targets[0] }, 'sending StatsD')
+  const addresses = options.containers > 1 ? await announceAll(options, containerIds) : [addressOf(options)]
+  const shared = sharedLog(log, clock)
+  const targets = await Promise.all(addresses.map((address) => openEmitTarget({ ...address, clock, log: shared })))
+  const emission: Emission = { options, targets, clock, log, signal: context.signal, sentLines: 0 }
+  log.info({ containers: targets.length, ...addresses[0] }, 'sending StatsD')
   const stopReport = reportBytes(emission)
   const stopProgress =
     logFormatOf(options, context) === 'pretty'
@@ -60,20 +61,20 @@ export async function run(options: Options, context: CommandContext): Promise<vo
     stopProgress()
     stopReport()
     tellTotal(emission, (clock.monotonicMs() - startMs) / 1000)
-    await Promise.all(senders.map((sender) => sender.close()))
+    await Promise.all(targets.map((target) => target.close()))
     if (options.containers > 1) await eachOf(containerIds, (id) => dismissContainer(options.isolatorEndpoint, id))
   }
 }
 
-function targetOf({ statsdUdpHost, statsdUdpPort }: Options): HostPort {
+function addressOf({ statsdUdpHost, statsdUdpPort }: Options): HostPort {
   // The rules between the options have seen to both.
   return { host: statsdUdpHost ?? '', port: statsdUdpPort ?? 0 }
 }
 
 async function announceAll({ isolatorEndpoint }: Options, containerIds: readonly string[]): Promise<HostPort[]> {
-  const targets = new Map<string, HostPort>()
-  await eachOf(containerIds, async (id) => void targets.set(id, await announceContainer(isolatorEndpoint, id)))
-  return containerIds.map((id) => targets.get(id) as HostPort)
+  const addresses = new Map<string, HostPort>()
+  await eachOf(containerIds, async (id) => void addresses.set(id, await announceContainer(isolatorEndpoint, id)))
+  return containerIds.map((id) => addresses.get(id) as HostPort)
 }
 
 async function eachOf(ids: readonly string[], act: (id: string) => Promise<void>): Promise<void> {
@@ -86,35 +87,35 @@ async function eachOf(ids: readonly string[], act: (id: string) => Promise<void>
 
 /** The reference emitter's sixteen lines each second, or without a pause, for each container. */
 async function sendSamples(emission: Emission): Promise<void> {
-  const { options, senders, clock, signal } = emission
+  const { options, targets, clock, signal } = emission
   const startMs = clock.nowMs()
-  for (const sender of senders) send(emission, sender, [instanceLine])
+  for (const target of targets) send(emission, target, [instanceLine])
   for (let loop = 1; !signal.aborted; loop++) {
-    for (const sender of senders) sendRound(emission, sender, loop, startMs)
+    for (const target of targets) sendRound(emission, target, loop, startMs)
     await flushAll(emission)
     if (!options.flood) await clock.sleep(ROUND_MS, signal)
   }
 }
 
-function sendRound(emission: Emission, sender: StatsdSender, loop: number, startMs: number): void {
+function sendRound(emission: Emission, target: EmitTarget, loop: number, startMs: number): void {
   const { options, clock } = emission
-  const before = { ...sender.counts }
+  const before = { ...target.counts }
   const sent: SentBytes = { success: 0, failed: 0 }
   let packet: string[] = []
   for (const line of sampleStatsdLines({ clock, startMs, pid: process.pid, loop, sent })) {
     packet.push(line)
     if (packet.length < options.linesPerPacket) continue
-    send(emission, sender, packet)
+    send(emission, target, packet)
     packet = []
-    sent.success = sender.counts.sentBytes - before.sentBytes
-    sent.failed = sender.counts.failedBytes - before.failedBytes
+    sent.success = target.counts.sentBytes - before.sentBytes
+    sent.failed = target.counts.failedBytes - before.failedBytes
   }
-  if (packet.length > 0) send(emission, sender, packet)
+  if (packet.length > 0) send(emission, target, packet)
 }
 
 /** Numbered lines at --rate, or as fast as the kernel takes them, packet by packet to one container after the other. */
 async function sendNumbered(emission: Emission): Promise<void> {
-  const { options, senders, clock, signal } = emission
+  const { options, targets, clock, signal } = emission
   const { linesPerPacket, count = Number.POSITIVE_INFINITY } = options
   const rate = options.flood ? undefined : options.rate
   const startMs = clock.monotonicMs()
@@ -126,31 +127,33 @@ async function sendNumbered(emission: Emission): Promise<void> {
       const last = Math.min(next + linesPerPacket - 1, due)
       const packet: string[] = []
       for (; next <= last; next++) packet.push(numberedStatsdLine(next))
-      send(emission, senders[turn++ % senders.length] as StatsdSender, packet)
+      send(emission, targets[turn++ % targets.length] as EmitTarget, packet)
     }
     await flushAll(emission)
     if (next > due && next <= count) await clock.sleep(PACE_MS, signal)
   }
 }
 
-function send(emission: Emission, sender: StatsdSender, packet: string[]): void {
+function send(emission: Emission, target: EmitTarget, packet: string[]): void {
   const { options, log } = emission
   const text = packet.join('\n')
   if (options.debug) log.info({ bytes: text.length, text }, 'send')
-  sender.send(text)
+  target.send(text)
   emission.sentLines += packet.length
 }
 
-async function flushAll({ senders }: Emission): Promise<void> {
-  await Promise.all(senders.map((sender) => sender.flush()))
+async function flushAll({ targets }: Emission): Promise<void> {
+  await Promise.all(targets.map((target) => target.flushed()))
+  // The kernel takes most packets at once; signals and timers must have their turn all the same.
+  await nextTurn()
 }
 
-function totalsOf({ senders }: Emission) {
+function totalsOf({ targets }: Emission) {
   const totals = { packets: 0, bytes: 0, failedPackets: 0, failedBytes: 0 }
-  for (const { counts } of senders) {
-    totals.packets += counts.sentDatagrams
+  for (const { counts } of targets) {
+    totals.packets += counts.sentPackets
     totals.bytes += counts.sentBytes
-    totals.failedPackets += counts.failedRows
+    totals.failedPackets += counts.failedPackets
     totals.failedBytes += counts.failedBytes
   }
   return totals
