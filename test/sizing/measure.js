@@ -1,10 +1,9 @@
-// Measures what deploy/SIZING.md is computed from, on this machine: `npm run build`, then `node test/sizing/measure.js [--seconds 60]`.
-// Needs Linux. Prints the rows of the page's table of measured figures, and what the simulated cluster did.
+// Measures what deploy/SIZING.md is computed from besides `npm run bench`, on this machine: a whole node at its rate, and a simulated
+// cluster. `npm run build`, then `node test/sizing/measure.js [--seconds 60] [--update]`. Needs Linux. Prints the figures; --update
+// also writes them, and all that follows from them, into the page.
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,13 +15,15 @@ import { startSimulatedAgent } from '../../dist/agent/simulated-agent.js'
 import { createEmbeddedBus } from '../../dist/bus/embedded.js'
 import { Counters } from '../../dist/telemetry/counters.js'
 import { silentLog } from '../../dist/telemetry/log.js'
+import { renderSizing, sizingPath, withMeasured } from './tables.js'
 
 const { values: given } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     // Of the simulated cluster: 1,000 nodes of 1,000 datapoints a second would be a million.
     'cluster-rate': { type: 'string', default: '1000000' },
-    'cluster-seconds': { type: 'string', default: '20' },
+    'cluster-seconds': { type: 'string', default: '10' },
+    update: { type: 'boolean', default: false },
   },
 })
 const seconds = Number(given.seconds)
@@ -42,14 +43,14 @@ const PERIOD_S = 10
 const inputs = {}
 for (const [name, linesPerPacket, chunkDatapoints] of [
   ['bursts', 25, 100],
-  ['spread', 1, 100],
+  ['lines', 1, 100],
   ['gathered', 1, 10_000],
 ]) {
   Object.assign(inputs, prefixed(name, await measureNode(name, linesPerPacket, chunkDatapoints)))
 }
-const cluster = await measureCluster()
-for (const sink of ['stdout', 'influx', 'graphite']) inputs[`consume.${sink}.usPerDatapoint`] = await measureSink(sink)
-process.stdout.write(`${JSON.stringify({ machine: machine(), inputs, cluster }, undefined, 2)}\n`)
+Object.assign(inputs, prefixed('cluster', await measureCluster()))
+process.stdout.write(`${JSON.stringify({ machine: machine(), inputs }, undefined, 2)}\n`)
+if (given.update) writeFileSync(sizingPath, renderSizing(withMeasured(readFileSync(sizingPath, 'utf8'), inputs)))
 process.exit()
 
 function prefixed(name, values) {
@@ -160,47 +161,16 @@ async function measureCluster() {
     collector.cpuMs = usage(collector.pid).cpuMs - before.cpuMs
   })
   const { received, forwarded, dropped, held } = collector.ledger()
+  const asked = rate * clusterSeconds
+  if (forwarded !== asked || received !== asked || held !== 0) {
+    throw new Error(`Of ${asked} datapoints: ${JSON.stringify({ received, forwarded, dropped, held })}`)
+  }
   return {
-    asked: rate * clusterSeconds,
-    received,
-    forwarded,
-    dropped,
-    held,
+    datapoints: received,
     datapointsPerSecond: Math.round(received / emitterSeconds),
-    collectorCpuUsPerDatapoint: round((collector.cpuMs * 1000) / received, 3),
-    collectorPeakRssMb: round(Math.max(...peaks), 0),
-    ...(await readBus(join(dir, 'cluster'))),
+    usPerDatapoint: round((collector.cpuMs * 1000) / received, 3),
+    peakRssMb: round(Math.max(...peaks), 0),
   }
-}
-
-/** What a consumer needs for each datapoint of the simulated cluster; the server reads and throws away. */
-async function measureSink(sink) {
-  const http = createServer((request, response) => {
-    request.resume().on('end', () => response.writeHead(204).end())
-  }).listen(0, '127.0.0.1')
-  const tcp = createTcpServer((socket) => void socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
-  await sleep(100)
-  const port = String((sink === 'influx' ? http : tcp).address().port)
-  const store = sink === 'stdout' ? [] : ['--output-host', '127.0.0.1', '--output-port', port, '--output-database', 'd']
-  const consumer = launch('consume', [
-    ...['--sink', sink, '--bus', 'embedded', '--bus-dir', join(dir, 'cluster'), '--from', 'earliest', ...store],
-    ...['--group-id', sink, '--stats-print-period-ms', '1000', '--kafka-topic-poll-period-ms', '500'],
-  ])
-  let datapoints = 0
-  for (let quiet = 0; quiet < 3; ) {
-    await sleep(1000)
-    const total = consumer.lines.findLast(({ msg }) => msg === 'stats')?.total.datapoints ?? 0
-    quiet = total === datapoints && total > 0 ? quiet + 1 : 0
-    datapoints = total
-  }
-  // All of it, its start too: some hundred milliseconds of many thousand.
-  const { cpuMs } = usage(consumer.pid)
-  await consumer.stop()
-  http.close()
-  tcp.close()
-  const { forwarded } = consumer.ledger()
-  if (forwarded !== cluster.forwarded) throw new Error(`${sink}: ${forwarded} of ${cluster.forwarded} datapoints`)
-  return round((cpuMs * 1000) / forwarded, 2)
 }
 
 /** All messages on a bus: how many, how large, and how large after the compression that Kafka would have. */
