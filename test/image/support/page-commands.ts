@@ -34,7 +34,7 @@ export const results: readonly Result[] = [
   { line: /^bin\/dcos-stats emit statsd /, shows: /"lines":400000,.*"msg":"done"/ },
   { line: /^bin\/dcos-stats emit avro --count 10$/, shows: /"hop":"emit","received":10,"forwarded":10,/ },
   { line: /^bin\/dcos-stats validate collector /, shows: /The options of collector are right: 1 given/ },
-  { line: /^bin\/dcos-stats config show collector /, shows: /^kafka-brokers +broker-0:9092 +--kafka-brokers$/m },
+  { line: /^bin\/dcos-stats config show collector /, shows: /^kafka-brokers +broker-0:9092 +flag --kafka-brokers$/m },
   { line: /^bin\/dcos-stats completion bash$/, shows: /^complete .* dcos-stats$/m },
 ]
 
