@@ -1,4 +1,5 @@
 const firstCapacityBytes = 16 * 1024
+const largestKeptBytes = 4 * 1024 * 1024
 /** Parts are copied four bytes at a time, the last time up to three too many. */
 const slackBytes = 4
 /** A part up to this size is copied word by word: quicker than a call of `set`. */
@@ -33,6 +34,10 @@ export class LineBuffer {
   #bytes: Buffer
   #view: DataView
   #length = 0
+  /** The last time's whole seconds, and where their digits are: most times are of the same second as the one before. */
+  #seconds = Number.NaN
+  #secondsStart = 0
+  #secondsLength = 0
 
   /** @param capacityBytes about how much is going to be written */
   constructor(capacityBytes = firstCapacityBytes) {
@@ -45,10 +50,13 @@ export class LineBuffer {
   }
 
   addPart({ bytes, view, length }: LinePart): void {
-    this.#makeRoom(length)
     const at = this.#length
+    if (at + length + slackBytes > this.#bytes.length) this.#grow(length)
     if (length > shortBytes) this.#bytes.set(bytes, at)
-    else for (let done = 0; done < length; done += 4) this.#view.setInt32(at + done, view.getInt32(done))
+    else {
+      const to = this.#view
+      for (let done = 0; done < length; done += 4) to.setInt32(at + done, view.getInt32(done))
+    }
     this.#length = at + length
   }
 
@@ -60,14 +68,67 @@ export class LineBuffer {
   /** As `String(value)` writes it. */
   addNumber(value: number): void {
     this.#makeRoom(longestNumber)
-    // Most values and all times are whole numbers; -0 is none of them, but is written as 0 all the same.
+    // Most values are whole numbers; -0 is none of them, but is written as 0 all the same.
     if (Number.isSafeInteger(value)) this.#addInteger(value)
     else this.#addAscii(String(value))
   }
 
-  /** What was written; it belongs to the caller, and nothing may be added any more. */
+  /** Whole milliseconds as `String(timeMs)` writes them, quicker where the second is that of the last time. */
+  addTime(timeMs: number): void {
+    const seconds = Math.floor(timeMs / 1000)
+    if (seconds <= 0 || !Number.isSafeInteger(timeMs)) {
+      this.addNumber(timeMs)
+      return
+    }
+    this.addSeconds(seconds)
+    this.addDigits(timeMs - seconds * 1000, 3)
+  }
+
+  /** As `addNumber`, quicker where it is the same number as the last one. */
+  addSeconds(seconds: number): void {
+    if (seconds === this.#seconds) {
+      this.#addAgain(this.#secondsStart, this.#secondsLength)
+      return
+    }
+    this.#seconds = seconds
+    this.#secondsStart = this.#length
+    this.addNumber(seconds)
+    this.#secondsLength = this.#length - this.#secondsStart
+  }
+
+  /** A whole number below 2^31 with `count` digits, zeros in front. */
+  addDigits(value: number, count: number): void {
+    this.#makeRoom(longestNumber)
+    const bytes = this.#bytes
+    const start = this.#length
+    let rest = value | 0
+    for (let at = start + count - 1; at >= start; at--) {
+      const shorter = (rest / 10) | 0
+      bytes[at] = digitZero + rest - shorter * 10
+      rest = shorter
+    }
+    this.#length = start + count
+  }
+
+  /** What was written; valid until something is added or `clear` is called. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** Begins anew, in the same memory unless that has grown beyond all measure: fresh memory costs more than lines do. */
+  clear(): void {
+    this.#length = 0
+    this.#seconds = Number.NaN
+    if (this.#bytes.length > largestKeptBytes) this.#allocate(firstCapacityBytes)
+  }
+
+  /** Adds what was written at `start` once more. */
+  #addAgain(start: number, length: number): void {
+    this.#makeRoom(length)
+    const view = this.#view
+    const at = this.#length
+    for (let done = 0; done < length; done += 4) view.setInt32(at + done, view.getInt32(start + done))
+    this.#length = at + length
   }
 
   #addInteger(value: number): void {
@@ -80,20 +141,8 @@ export class LineBuffer {
       // What fits into 32 bits is divided several times as quickly.
       const high = Math.floor(rest / billion)
       this.#addInteger(high)
-      this.#addDigits(rest - high * billion, billionDigits)
-    } else this.#addDigits(rest, digitsOf(rest))
-  }
-
-  #addDigits(value: number, count: number): void {
-    const bytes = this.#bytes
-    const start = this.#length
-    let rest = value | 0
-    for (let at = start + count - 1; at >= start; at--) {
-      const shorter = (rest / 10) | 0
-      bytes[at] = digitZero + rest - shorter * 10
-      rest = shorter
-    }
-    this.#length = start + count
+      this.addDigits(rest - high * billion, billionDigits)
+    } else this.addDigits(rest, digitsOf(rest))
   }
 
   #addAscii(text: string): void {
@@ -101,12 +150,18 @@ export class LineBuffer {
   }
 
   #makeRoom(bytes: number): void {
-    const needed = this.#length + bytes + slackBytes
-    if (needed <= this.#bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length))
-    grown.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
+    if (this.#length + bytes + slackBytes > this.#bytes.length) this.#grow(bytes)
+  }
+
+  #grow(bytes: number): void {
+    const written = this.finish()
+    this.#allocate(Math.max(this.#length + bytes, 2 * this.#bytes.length))
+    this.#bytes.set(written)
+  }
+
+  #allocate(capacityBytes: number): void {
+    this.#bytes = Buffer.allocUnsafeSlow(capacityBytes + slackBytes)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 }
 

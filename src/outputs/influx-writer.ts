@@ -1,8 +1,9 @@
+import type { LineBuffer } from '../codec/line-buffer.js'
 import type { DropReason } from '../model/ledger.js'
 import { messageOf } from '../platform/errors.js'
 import { judge, namedLines, refusesAll, type Verdict } from './influx-answers.js'
 import type { InfluxAnswer } from './influx-client.js'
-import type { InfluxPoints } from './influx-points.js'
+import type { InfluxPoints } from './influx-write-points.js'
 
 /** What became of the points of one write. */
 export type WriteOutcome =
@@ -20,10 +21,10 @@ export interface Refusal {
 export interface InfluxWriter {
   readonly points: InfluxPoints
   readonly batchPoints: number
-  /** Requests at the same time. */
-  readonly inFlight: number
-  /** Posts lines; rejects where no answer came. */
-  readonly post: (body: string, precision: 'ms' | 'ns') => Promise<InfluxAnswer>
+  /** As many requests at the same time, each with one of these buffers as its own. */
+  readonly buffers: readonly LineBuffer[]
+  /** Posts lines; rejects where no answer came. Once it has settled, it does not read `body` any more. */
+  readonly post: (body: Uint8Array, precision: 'ms' | 'ns') => Promise<InfluxAnswer>
   readonly nowMs: () => number
 }
 
@@ -37,13 +38,14 @@ export async function writePoints(writer: InfluxWriter): Promise<WriteOutcome> {
   const refused: Refusal[] = []
   let ending: Exclude<WriteOutcome, { kind: 'settled' }> | undefined
 
-  async function work(): Promise<void> {
+  async function work(lines: LineBuffer): Promise<void> {
     for (let request = waiting.pop(); request !== undefined && ending === undefined; request = waiting.pop()) {
-      const { lines, precision } = writer.points.render(request)
-      const verdict = await ask(writer, lines, precision)
+      lines.clear()
+      const precision = writer.points.render(request, lines)
+      const verdict = await ask(writer, lines.finish(), precision)
       if (verdict.kind === 'later' || verdict.kind === 'never') ending = worst(ending, verdict)
       else if (verdict.kind === 'refused') {
-        const { bad, rest } = sort(request, lines, verdict)
+        const { bad, rest } = sort(request, linesOf(lines), verdict)
         refused.push(...bad)
         waiting.push(...rest)
       }
@@ -51,25 +53,27 @@ export async function writePoints(writer: InfluxWriter): Promise<WriteOutcome> {
   }
 
   // A worker may end while another one's answer is still to bring new requests: that one then does them.
-  await Promise.all(Array.from({ length: Math.min(writer.inFlight, waiting.length) }, work))
+  await Promise.all(writer.buffers.slice(0, waiting.length).map(work))
   return ending ?? { kind: 'settled', refused }
 }
 
-function requestsOf({ points, batchPoints }: InfluxWriter): number[][] {
-  const requests: number[][] = []
-  for (let start = 0; start < points.count; start += batchPoints) {
-    const length = Math.min(batchPoints, points.count - start)
-    requests.push(Array.from({ length }, (_, at) => start + at))
-  }
+function requestsOf({ points, batchPoints }: InfluxWriter): Uint32Array[] {
+  const all = new Uint32Array(points.count).map((_, point) => point)
+  const requests: Uint32Array[] = []
+  for (let start = 0; start < all.length; start += batchPoints) requests.push(all.subarray(start, start + batchPoints))
   // Taken from the end, so the oldest points go first.
   return requests.reverse()
 }
 
+function linesOf(lines: LineBuffer): string[] {
+  return lines.finish().toString().split('\n').slice(0, -1)
+}
+
 type Asked = Exclude<Verdict, { kind: 'refused' }> | (Extract<Verdict, { kind: 'refused' }> & { body: string })
 
-async function ask({ post, nowMs }: InfluxWriter, lines: string[], precision: 'ms' | 'ns'): Promise<Asked> {
+async function ask({ post, nowMs }: InfluxWriter, body: Uint8Array, precision: 'ms' | 'ns'): Promise<Asked> {
   try {
-    const answer = await post(`${lines.join('\n')}\n`, precision)
+    const answer = await post(body, precision)
     const verdict = judge(answer, nowMs())
     return verdict.kind === 'refused' ? { ...verdict, body: answer.body } : verdict
   } catch (cause) {
@@ -79,13 +83,13 @@ async function ask({ post, nowMs }: InfluxWriter, lines: string[], precision: 'm
 
 /** Which points of a refused request are bad, and in which requests the others come again. */
 function sort(
-  request: readonly number[],
+  request: Uint32Array,
   lines: readonly string[],
   { body, words, reason }: Extract<Asked, { kind: 'refused' }>,
-): { bad: Refusal[]; rest: number[][] } {
+): { bad: Refusal[]; rest: Uint32Array[] } {
   const refusal = (at: number, why = words) => ({ point: request[at] ?? 0, line: lines[at] ?? '', reason, words: why })
   if (request.length === 1 || refusesAll(body, request.length)) {
-    return { bad: request.map((_, at) => refusal(at)), rest: [] }
+    return { bad: Array.from(request, (_, at) => refusal(at)), rest: [] }
   }
   const named = namedLines(body, lines)
   if (named.size > 0) {
@@ -93,7 +97,7 @@ function sort(
     return { bad: [...named].map(([at, why]) => refusal(at, why)), rest: good.length > 0 ? [good] : [] }
   }
   const middle = request.length >>> 1
-  return { bad: [], rest: [request.slice(middle), request.slice(0, middle)] }
+  return { bad: [], rest: [request.subarray(middle), request.subarray(0, middle)] }
 }
 
 function worst<T extends Extract<Verdict, { kind: 'later' | 'never' }>>(known: T | undefined, next: T): T {

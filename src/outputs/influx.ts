@@ -1,12 +1,14 @@
 import { createInfluxNames } from '../codec/influx-line.js'
+import { LineBuffer } from '../codec/line-buffer.js'
 import type { MetricList } from '../model/metric-list.js'
 import type { Clock } from '../platform/clock.js'
 import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { judge, wordsOf } from './influx-answers.js'
 import { createInfluxClient } from './influx-client.js'
-import { type CollisionRule, InfluxPointMaker, type InfluxPoints } from './influx-points.js'
+import { type CollisionRule, InfluxPointMaker } from './influx-points.js'
 import { createDatabaseRequest, dialectOf, type InfluxTarget, whatToCheck, writeRequest } from './influx-target.js'
+import type { InfluxPoints } from './influx-write-points.js'
 import { type Refusal, writePoints } from './influx-writer.js'
 import { dropsOf } from './rendering.js'
 import type { Drop, Sink, WriteResult } from './sink.js'
@@ -47,6 +49,8 @@ class InfluxSink implements Sink {
   readonly #options: InfluxSinkOptions
   readonly #client
   readonly #maker: InfluxPointMaker
+  /** One for each request that may be on its way. */
+  readonly #buffers: readonly LineBuffer[]
   readonly #tellNow: () => boolean
   #databaseReady: boolean
   #collisionsTold = false
@@ -57,6 +61,7 @@ class InfluxSink implements Sink {
     this.#options = options
     this.#client = createInfluxClient({ gzip, connections: inFlight, timeoutMs, clock })
     this.#maker = new InfluxPointMaker(createInfluxNames(measurement, dialectOf(target)), onCollision)
+    this.#buffers = Array.from({ length: inFlight }, () => new LineBuffer())
     this.#databaseReady = target.version !== 1 || !target.createDatabase
     this.#tellNow = createRarely(clock)
   }
@@ -70,11 +75,11 @@ class InfluxSink implements Sink {
     const away = await this.#prepare(signal)
     if (away !== undefined) return { status: 'retry', cause: away }
     const points = this.#maker.collect(lists)
-    const { batchPoints, inFlight = 4, clock, url, target } = this.#options
+    const { batchPoints, clock, url, target } = this.#options
     const outcome = await writePoints({
       points,
       batchPoints,
-      inFlight,
+      buffers: this.#buffers,
       post: (body, precision) => this.#client.post(writeRequest(url, target, precision), body, signal),
       nowMs: () => clock.nowMs(),
     })
@@ -101,7 +106,7 @@ class InfluxSink implements Sink {
     if (this.#databaseReady || target.version !== 1) return undefined
     const { body, ...request } = createDatabaseRequest(url, target)
     try {
-      const answer = await this.#client.post(request, body, signal)
+      const answer = await this.#client.post(request, Buffer.from(body), signal)
       const verdict = judge(answer, clock.nowMs())
       if (verdict.kind === 'later') return this.#away(verdict.words)
       if (answer.status === 401) throw this.#refusedForGood(wordsWithStatus(answer))
@@ -153,8 +158,7 @@ class InfluxSink implements Sink {
 }
 
 function settled(points: InfluxPoints, refused: readonly Refusal[], tellNow: () => boolean): WriteResult {
-  let datapoints = 0
-  for (let point = 0; point < points.count; point++) datapoints += points.weightOf(point)
+  let { datapoints } = points
   const drops = new Map<string, Drop>()
   for (const refusal of refused) {
     const weight = points.weightOf(refusal.point)

@@ -44,11 +44,18 @@ test(`numbers are written as String() writes them (seed ${seed})`, () => {
 })
 
 test(`parts, texts and numbers stand behind each other as they were added, however small the first buffer was (seed ${seed})`, () => {
+  // Some in the same second, some in others, some that are no usual times.
+  const time = fc.oneof(
+    fc.integer({ min: 1_469_124_000_000, max: 1_469_124_002_000 }),
+    fc.constantFrom(0, -1500, 7, 999, 1000, 1001, 2 ** 53, 1e21),
+  )
   const text = fc.oneof(fc.string({ maxLength: 200 }), fc.string({ unit: 'grapheme', maxLength: 30 }))
   const piece = fc.oneof(
     fc.record({ kind: fc.constant('part' as const), text }),
     fc.record({ kind: fc.constant('text' as const), text }),
-    fc.record({ kind: fc.constant('time' as const), time: fc.constantFrom(0, -1500, 1_469_124_000_123) }),
+    fc.record({ kind: fc.constant('time' as const), time }),
+    fc.record({ kind: fc.constant('seconds' as const), time }),
+    fc.record({ kind: fc.constant('digits' as const), value: fc.nat(999_999) }),
   )
   fc.assert(
     fc.property(fc.array(piece), fc.integer({ min: 0, max: 300 }), (pieces, capacityBytes) => {
@@ -56,12 +63,40 @@ test(`parts, texts and numbers stand behind each other as they were added, howev
         for (const each of pieces) {
           if (each.kind === 'part') lines.addPart(new LinePart(each.text))
           else if (each.kind === 'text') lines.addText(each.text)
-          else lines.addNumber(each.time)
+          else if (each.kind === 'time') lines.addTime(each.time)
+          else if (each.kind === 'seconds') lines.addSeconds(each.time)
+          else lines.addDigits(each.value, 6)
         }
       }, capacityBytes)
-      const expected = pieces.map((each) => (each.kind === 'time' ? String(each.time) : each.text)).join('')
+      const expected = pieces.map(expectedText).join('')
       expect(all).toBe(Buffer.from(expected).toString())
     }),
     { seed, numRuns: 2000 },
   )
+})
+
+type Piece =
+  | { kind: 'part'; text: string }
+  | { kind: 'text'; text: string }
+  | { kind: 'time'; time: number }
+  | { kind: 'seconds'; time: number }
+  | { kind: 'digits'; value: number }
+
+function expectedText(piece: Piece): string {
+  if ('text' in piece) return piece.text
+  return 'value' in piece ? String(piece.value).padStart(6, '0') : String(piece.time)
+}
+
+test.each([
+  ['few bytes', 10],
+  ['more than are kept', 5 * 1024 * 1024],
+])('a buffer that was cleared begins anew, after %s', (_what, bytes) => {
+  const lines = new LineBuffer(8)
+  lines.addTime(1_469_124_000_123)
+  lines.addText('x'.repeat(bytes))
+  lines.clear()
+  expect(lines.length).toBe(0)
+  lines.addTime(1_469_124_000_456)
+  lines.addText('y')
+  expect(lines.finish().toString()).toBe('1469124000456y')
 })

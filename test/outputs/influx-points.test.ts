@@ -1,6 +1,9 @@
+import fc from 'fast-check'
 import { createInfluxNames } from '../../src/codec/influx-line.js'
+import { LineBuffer } from '../../src/codec/line-buffer.js'
 import type { Datapoint } from '../../src/model/metric-list.js'
-import { type CollisionRule, InfluxPointMaker, type InfluxPoints } from '../../src/outputs/influx-points.js'
+import { type CollisionRule, InfluxPointMaker } from '../../src/outputs/influx-points.js'
+import type { InfluxPoints } from '../../src/outputs/influx-write-points.js'
 import { listOf, point } from '../support/sink-contract.js'
 
 const at = 1_700_000_000_000
@@ -10,7 +13,16 @@ function makerWith(rule: CollisionRule): InfluxPointMaker {
 }
 
 function linesOf(points: InfluxPoints): string[] {
-  return points.render(Array.from({ length: points.count }, (_, number) => number)).lines
+  return rendered(
+    points,
+    Array.from({ length: points.count }, (_, number) => number),
+  ).lines
+}
+
+function rendered(points: InfluxPoints, numbers: number[]): { lines: string[]; precision: 'ms' | 'ns' } {
+  const lines = new LineBuffer()
+  const precision = points.render(Uint32Array.from(numbers), lines)
+  return { lines: lines.finish().toString().split('\n').slice(0, -1), precision }
 }
 
 /** Each inner array is a write that is settled. */
@@ -137,12 +149,71 @@ describe('a process that goes on where another one was killed', () => {
 
 test('nanoseconds only in requests that need them', () => {
   const points = makerWith('spread').collect([listOf([point('a', 1, at), ...twice])])
-  expect(points.render([0])).toEqual({ lines: [`m a=1 ${at}`], precision: 'ms' })
-  expect(points.render([1, 2]).precision).toBe('ns')
+  expect(rendered(points, [0])).toEqual({ lines: [`m a=1 ${at}`], precision: 'ms' })
+  expect(rendered(points, [1, 2]).precision).toBe('ns')
 })
 
 test('a sum beyond all numbers is not finite, and the datapoints before it stay', () => {
   const points = makerWith('sum').collect([listOf([point('a', 1.7e308, at), point('a', 1.7e308, at)])])
   expect(points.notFinite).toBe(1)
   expect(linesOf(points)).toEqual([`m a=1.7e+308 ${at}`])
+})
+
+test('a write of more points than usual, and a small one behind it', () => {
+  const points = Array.from({ length: 40_000 }, (_, n) => point(`n${n % 500}`, n, at + n))
+  const [large, small] = written('spread', points, [point('n499', 1, at + 39_999), point('n0', 2, at)])
+  expect(large).toEqual(points.map(({ name, value, timeMs }) => `m ${name}=${value} ${timeMs}`))
+  expect(small).toEqual([`m n499=1 ${at + 39_999}000001`, `m n0=2 ${at}000001`])
+})
+
+const seed = 2111
+
+describe(`any datapoints, written in any order and number (seed ${seed})`, () => {
+  // Each write shares some milliseconds with the one before, as the end of a batch does with the beginning of the next one.
+  const writes = fc
+    .array(fc.array(fc.record({ name: fc.constantFrom('a', 'b', 'c'), later: fc.nat(9) }), { maxLength: 30 }), {
+      minLength: 1,
+      maxLength: 6,
+    })
+    .map((all) => {
+      let value = 0
+      return all.map((points, write) => points.map(({ name, later }) => point(name, ++value, at + write * 5 + later)))
+    })
+
+  test('spread: InfluxDB has each of them', () => {
+    check((points) => {
+      const stored = storedBy('spread', points)
+      expect([...stored.values()].sort((a, b) => a - b)).toEqual(points.flat().map(({ value }) => value))
+    })
+  })
+
+  test('last: InfluxDB has the newest value of each series and time', () => {
+    check((points) => {
+      const newest = new Map(points.flat().map(({ name, timeMs, value }) => [`${name} ${timeMs}`, value]))
+      expect(storedBy('last', points)).toEqual(newest)
+    })
+  })
+
+  test('sum: InfluxDB has the sum of each series and time', () => {
+    check((points) => {
+      const sums = new Map<string, number>()
+      for (const { name, timeMs, value } of points.flat()) {
+        const key = `${name} ${timeMs}`
+        sums.set(key, (sums.get(key) ?? 0) + value)
+      }
+      expect(storedBy('sum', points)).toEqual(sums)
+    })
+  })
+
+  function check(property: (points: Datapoint[][]) => void): void {
+    fc.assert(fc.property(writes, property), { seed, numRuns: 300 })
+  }
+
+  /** What InfluxDB has then, by series and time. */
+  function storedBy(rule: CollisionRule, points: Datapoint[][]): Map<string, number> {
+    const rows = written(rule, ...points).flat()
+    return new Map(
+      rows.map((line) => /^m (.)=(\d+) (\d+)$/.exec(line)).map((row) => [`${row?.[1]} ${row?.[3]}`, Number(row?.[2])]),
+    )
+  }
 })

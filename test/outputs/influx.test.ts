@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createInfluxSink, type InfluxSinkOptions } from '../../src/outputs/influx.js'
 import type { InfluxTarget } from '../../src/outputs/influx-target.js'
 import type { Sink, WriteResult } from '../../src/outputs/sink.js'
@@ -351,6 +351,39 @@ describe('answers that are a retry', () => {
     await sink.close()
     server.close()
   })
+})
+
+test('an answer of many megabytes is not read to its end', async () => {
+  const { sink, stop } = await pair(() => ({ status: 400, body: 'x'.repeat(8 * 1024 * 1024) }))
+  const result = (await sink.write(numbered(1), never)) as Extract<WriteResult, { status: 'retry' }>
+  expect(result.status).toBe('retry')
+  expect(result.cause.message).toMatch(/an answer of more than 1048576 bytes/)
+  await stop()
+})
+
+test('what was not yet sent when the answer came is not sent any more', async () => {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    sockets.push(socket)
+    // The first request is answered after its first bytes; the others do not fit into the buffers of both systems.
+    socket.once('data', () => {
+      if (sockets.length > 1) socket.end('HTTP/1.1 204 No Content\r\n\r\n')
+      else socket.pause().write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sink = sinkTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const long = 'n'.repeat(20_000)
+  const fortyMbytes = [listOf(Array.from({ length: 2000 }, (_, at) => point(long, at, at)))]
+  expect(await sink.write(fortyMbytes, never)).toMatchObject({ status: 'retry' })
+  expect(await sink.write(numbered(1), never)).toEqual({ status: 'sent', datapoints: 1 })
+  const first = sockets[0] as Socket
+  await once(first.resume(), 'close')
+  expect(first.bytesRead).toBeLessThan(long.length * 2000)
+  await sink.close()
+  server.close()
 })
 
 describe('the database of InfluxDB 1', () => {
