@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { decodeDatapoints } from '../../src/codec/datapoints.js'
 import { type MetricList, tagValue } from '../../src/model/metric-list.js'
@@ -193,6 +196,48 @@ describe('emit avro', () => {
     expect(await doneOf(emitter)).toMatchObject({ connections: 30, datapointsPerSecond: expect.any(Number) })
     expect(emitter.stderr.filter((line) => !line.startsWith('{'))).toEqual([])
   })
+
+  test('a thousand nodes on as many connections, through one collector onto the embedded bus: each number counted once', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'dcos-stats-emit-'))
+    try {
+      const bus = [
+        '--bus',
+        'embedded',
+        '--bus-dir',
+        dir,
+        '--kafka-produce-period-ms',
+        '200',
+        '--admin-listen',
+        '127.0.0.1:0',
+      ]
+      const daemon = startProgram(cli.path, [
+        'collector',
+        '--agent-polling=false',
+        '--listen-endpoint',
+        '127.0.0.1:0',
+        ...bus,
+      ])
+      const { address } = await daemon.logWhere(({ msg }) => msg === 'taking in Avro streams')
+      const { address: admin } = await daemon.logWhere(({ msg }) => String(msg).startsWith('serving / '))
+      const load = ['--connections', '1000', '--agents', '1000', '--count', '200000', '--block-size', '100']
+      const emitter = emit('avro', '--endpoint', String(address), ...load)
+      expect((await emitter.ended).code).toBe(0)
+      expect(await emitter.logWhere(({ hop }) => hop === 'emit')).toMatchObject({
+        forwarded: 200_000,
+        dropped: {},
+        held: 0,
+      })
+      // The emitter's last blocks may still be in the kernel's hands.
+      const received = async () => (await fetch(`${admin}/ledger`)).text()
+      while (!(await received()).includes('"received":200000')) await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(await daemon.stop()).toEqual({ code: 0, signal: null })
+      const account = { received: 200_000, forwarded: 200_000, dropped: {}, held: 0 }
+      expect(await daemon.logWhere(({ hop }) => hop === 'collector')).toMatchObject(account)
+      expect(emitter.stderr.filter((line) => !line.startsWith('{'))).toEqual([])
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  }, 60_000)
 
   test('a collector that is away is told of once, by all connections together, and gets everything when it is there', async () => {
     collector = await startTcpCollector()
