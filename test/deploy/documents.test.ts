@@ -123,12 +123,13 @@ describe('COMING-FROM-DCOS-METRICS.md', () => {
     ],
     [
       'Collector',
-      names(`agent-ip-command agent-metrics-topic agent-poll-period agent-polling agent-port agent-test-containers-file
+      names(`agent-ip-command agent-metrics-topic agent-poll-period agent-polling agent-port agent-test-containers-file agent-test-metrics-file
         agent-test-state-file agent-test-system-file auth-credential global-limit-amount-kbytes global-limit-period
         input-limit-amount-kbytes input-limit-period http-profile kafka kafka-brokers kafka-compress-snappy kafka-flush-ms
         kafka-framework kafka-produce-count kafka-produce-kbytes kafka-produce-period-ms kafka-require-all-acks
         kafka-single-topic kafka-topic-prefix kafka-verbose listen-endpont record-input-hexdump record-input-log
-        record-output-hexdump record-output-log statsd-period statsd-udp-host statsd-udp-port config`),
+        record-output-hexdump record-output-log statsd-period statsd-udp-host statsd-udp-port config
+        poll_agent kafka_producer http_profiler kafka_flag_enabled http_profiler_enabled`),
     ],
     [
       'Consumers',
@@ -136,9 +137,14 @@ describe('COMING-FROM-DCOS-METRICS.md', () => {
         STATS_PRINT_PERIOD_MS PRINT_RECORDS POLL_TIMEOUT_MS CONSUMER_THREADS OUTPUT_HOST OUTPUT_PORT GRAPHITE_PROTOCOL
         EXIT_ON_CONNECT_FAILURE GRAPHITE_PREFIX GRAPHITE_PREFIX_IDS RABBIT_USERNAME RABBIT_PASSWORD RABBIT_EXCHANGE
         OUTPUT_USERNAME OUTPUT_PASSWORD OUTPUT_DATABASE MEASUREMENT_NAME BATCH_POINTS BATCH_MS CREATE_DB LOG_LEVEL
-        RETENTION_POLICY`),
+        RETENTION_POLICY KEY_PREFIX ENABLE_TAGS FLUSH_THRESHOLD`),
     ],
-    ['Emitters', names('STATSD_UDP_HOST STATSD_UDP_PORT debug flood endpoint topic period block-size block-tick-ms')],
+    [
+      'Emitters',
+      names(
+        'STATSD_UDP_HOST STATSD_UDP_PORT debug flood endpoint topic period block-size block-tick-ms record-output-log',
+      ),
+    ],
   ])('%s: every old name is there', (heading, old) => {
     const cells = tableRows(sections[heading] ?? '').flat()
     expect(old.filter((name) => !cells.some((cell) => cell.includes(`\`${name}\``)))).toEqual([])
