@@ -91,7 +91,9 @@ class Top {
 
   readonly draw = () => {
     if (this.#state === undefined || this.#ended) return
-    const { columns = 80, rows = 24 } = this.#options.stdout
+    const { stdout } = this.#options
+    // A serial line, or a terminal that nobody looks at, is 0 by 0.
+    const [columns, rows] = [stdout.columns || 80, stdout.rows || 24]
     const all = renderTop(this.#state, this.#view, columns)
     const body = all.slice(0, Math.max(1, rows - 1))
     const lines = [

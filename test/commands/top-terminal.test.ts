@@ -132,6 +132,17 @@ test('a new size is drawn at once', async () => {
   await running
 })
 
+test('a terminal that has no size is taken for one of 80 by 24', async () => {
+  const { stdout, screen, type, running } = setUp()
+  await settle()
+  Object.assign(stdout, { columns: 0, rows: 0 })
+  stdout.emit('resize')
+  expect(screen().split('\r\n')).toHaveLength(24)
+  expect(screen()).toContain('dcos-stats')
+  await type('q')
+  await running
+})
+
 test('a daemon that does not answer from the start ends it, with the terminal as it was', async () => {
   const { running, stdin, written } = setUp({ fails: new StatsError('DS_ADMIN_AWAY', 'not there') })
   await expect(running).rejects.toMatchObject({ code: 'DS_ADMIN_AWAY' })
