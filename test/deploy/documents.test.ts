@@ -67,6 +67,13 @@ describe('what a newcomer types (test/image tries it)', () => {
   })
 })
 
+test('every picture is shown on a page', () => {
+  const pictures = readdirSync(join(root, 'deploy', 'pictures')).filter((name) => name.endsWith('.png'))
+  expect(pictures.length).toBeGreaterThan(1)
+  const text = pages.map(read).join('')
+  expect(pictures.filter((name) => !text.includes(`](pictures/${name})`))).toEqual([])
+})
+
 describe('README.md', () => {
   const text = read('README.md')
 
