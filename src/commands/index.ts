@@ -179,7 +179,8 @@ export const workingCommands: readonly WorkingCommand[] = [
     description:
       'The same figures as the live page at --admin-listen. On a terminal they are drawn anew each second: q quits; tab, ' +
       'or 1, 2 and 3, choose containers, frameworks or metric names; r, b, d, a and n sort by rate, bytes, drops, age and ' +
-      'name; / searches. Elsewhere they are printed each second.',
+      'name; / searches. Elsewhere they are printed each second. Metric names have no drops: what a limit drops is counted, ' +
+      'and not read as far as its name.',
     examples: [
       { line: 'top', does: 'Of a local stack on this machine' },
       { line: 'top --admin node-1:9101 --sort drops', does: 'Of a proxy, those that lose something first' },
