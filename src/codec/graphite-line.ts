@@ -1,6 +1,6 @@
 import type { Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import { LinePart } from './line-buffer.js'
+import { blank, LinePart, newline } from './line-buffer.js'
 import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
@@ -20,13 +20,6 @@ export interface GraphiteNames {
   beforeOf(tags: readonly Tag[]): string
   nameOf(name: string): string
   behindOf(tags: readonly Tag[]): string
-}
-
-/** The same, encoded. */
-interface GraphiteParts {
-  beforeOf(tags: readonly Tag[]): LinePart
-  nameOf(name: string): LinePart
-  behindOf(tags: readonly Tag[]): LinePart
 }
 
 /**
@@ -59,7 +52,7 @@ export function createGraphiteNames({ prefix, prefixIds, tags: withTags }: Graph
 /** Carbon's line receiver closes the connection on a longer line (twisted's LineOnlyReceiver.MAX_LENGTH). */
 const LINE_LIMIT_BYTES = 16_384
 /** Room for a blank, the longest double, a blank, seconds. */
-const NUMBERS_BYTES = 50
+const NUMBERS_BYTES = 51
 
 /**
  * Writes lists for carbon's plaintext port, one `path value seconds` line a datapoint.
@@ -68,39 +61,32 @@ const NUMBERS_BYTES = 50
  * and so is a line of more than 16 KiB, at which carbon would close the connection.
  */
 export function createGraphiteLines(names: GraphiteNames): LineEncoder {
-  const parts = encodedNames(names)
+  const beforeOf = createTagsCache((tags) => new LinePart(names.beforeOf(tags)))
+  const behindOf = createTagsCache((tags) => new LinePart(names.behindOf(tags)))
+  const nameOf = createTextCache((name) => new LinePart(names.nameOf(name)))
   return ({ tags, datapoints }, lines) => {
-    const before = parts.beforeOf(tags)
-    const behind = parts.behindOf(tags)
+    const before = beforeOf(tags)
+    const behind = behindOf(tags)
+    const longestName = LINE_LIMIT_BYTES - NUMBERS_BYTES - before.length - behind.length
     let notFinite = 0
     let tooLarge = 0
     const read = forEachDatapoint(datapoints, (text, timeMs, value) => {
-      const name = parts.nameOf(text)
+      const name = nameOf(text)
       if (!Number.isFinite(value)) notFinite++
-      else if (before.length + name.length + behind.length > LINE_LIMIT_BYTES - NUMBERS_BYTES) tooLarge++
+      else if (name.length > longestName) tooLarge++
       else {
         lines.addPart(before)
         lines.addPart(name)
-        lines.addPart(behind)
+        if (behind.length > 0) lines.addPart(behind)
+        lines.addByte(blank)
         lines.addNumber(value)
-        lines.addPart(blank)
-        lines.addNumber(Math.floor(timeMs / 1000))
-        lines.addPart(newline)
+        lines.addByte(blank)
+        lines.addSeconds(Math.floor(timeMs / 1000))
+        lines.addByte(newline)
       }
     })
     const written = read - notFinite - tooLarge
     return { datapoints: written, notFinite, tooLarge, undecodable: datapoints.count - read }
-  }
-}
-
-const blank = new LinePart(' ')
-const newline = new LinePart('\n')
-
-function encodedNames({ beforeOf, nameOf, behindOf }: GraphiteNames): GraphiteParts {
-  return {
-    beforeOf: createTagsCache((tags) => new LinePart(beforeOf(tags))),
-    nameOf: createTextCache((name) => new LinePart(nameOf(name))),
-    behindOf: createTagsCache((tags) => new LinePart(`${behindOf(tags)} `)),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Tag } from '../model/metric-list.js'
 import { forEachDatapoint } from './datapoints.js'
-import { LinePart } from './line-buffer.js'
+import { blank, LinePart, newline } from './line-buffer.js'
 import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
@@ -59,16 +59,13 @@ export function createInfluxLines({ seriesOf, fieldOf }: InfluxNames): LineEncod
       lines.addPart(series)
       lines.addPart(fieldPart(name))
       lines.addNumber(value)
-      lines.addPart(blank)
-      lines.addNumber(timeMs)
-      lines.addPart(newline)
+      lines.addByte(blank)
+      lines.addTime(timeMs)
+      lines.addByte(newline)
     })
     return { datapoints: read - notFinite, notFinite, undecodable: datapoints.count - read }
   }
 }
-
-const blank = new LinePart(' ')
-const newline = new LinePart('\n')
 
 /**
  * A time as nanoseconds since 1970, in digits: doubles cannot hold it.

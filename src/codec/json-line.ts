@@ -16,7 +16,7 @@ export function encodeJsonLines({ topic, tags, datapoints }: MetricList, lines: 
   const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
     lines.addPart(head)
     lines.addPart(nameAndTime(name))
-    lines.addNumber(timeMs)
+    lines.addTime(timeMs)
     lines.addPart(beforeValue)
     if (Number.isFinite(value) && value !== 0) lines.addNumber(value)
     else lines.addText(jsonNumber(value))

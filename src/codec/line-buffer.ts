@@ -6,6 +6,8 @@ const slackBytes = 4
 const shortBytes = 96
 /** The longest text of a double has 24 characters (-1.2345678901234567e-300). */
 const longestNumber = 32
+export const blank = 32
+export const newline = 10
 const digitZero = 48
 const minus = 45
 const billion = 1e9
@@ -58,6 +60,11 @@ export class LineBuffer {
       for (let done = 0; done < length; done += 4) to.setInt32(at + done, view.getInt32(done))
     }
     this.#length = at + length
+  }
+
+  addByte(byte: number): void {
+    this.#makeRoom(1)
+    this.#bytes[this.#length++] = byte
   }
 
   addText(text: string): void {

@@ -1,13 +1,11 @@
 import { createGraphiteLines, createGraphiteNames, type GraphiteNaming } from '../codec/graphite-line.js'
 import { encodePickleFrames } from '../codec/graphite-pickle.js'
-import type { RenderedCounts } from '../codec/rendered-lines.js'
-import type { MetricList } from '../model/metric-list.js'
 import type { Clock } from '../platform/clock.js'
 import { ExitCode, messageOf, StatsError } from '../platform/errors.js'
 import type { Log } from '../telemetry/log.js'
 import { CarbonDatagrams } from './carbon-datagrams.js'
 import { CarbonStream } from './carbon-stream.js'
-import { renderBatch, sentBatch } from './rendering.js'
+import { createPieceWriter, type PieceWriter, sentBatch } from './rendering.js'
 import type { Sink } from './sink.js'
 
 export const graphiteProtocols = ['tcp', 'udp', 'pickle'] as const
@@ -37,7 +35,7 @@ export interface GraphiteSinkOptions {
 export function createGraphiteSink(options: GraphiteSinkOptions): Sink {
   const { protocol, exitOnConnectFailure } = options
   const carrier: Carrier = protocol === 'udp' ? new CarbonDatagrams(options) : new CarbonStream(options)
-  const encode = createEncoder(options)
+  const writePieces = createWriter(options)
 
   /** The fault where there is no connection and none is needed to go on. */
   async function connect(signal: AbortSignal): Promise<StatsError | undefined> {
@@ -50,23 +48,26 @@ export function createGraphiteSink(options: GraphiteSinkOptions): Sink {
     }
   }
 
+  async function send(bytes: Buffer, signal: AbortSignal): Promise<StatsError | undefined> {
+    const fault = await connect(signal)
+    if (fault !== undefined) return fault
+    try {
+      await carrier.send(bytes, signal)
+      return undefined
+    } catch (cause) {
+      // A connection that breaks may be a restart of carbon: the next write connects anew, and that decides.
+      return unreachable(options, cause)
+    }
+  }
+
   return {
     name: 'graphite',
     async open(signal) {
       await connect(signal)
     },
     async write(lists, signal) {
-      const { bytes, counts } = encode(lists)
-      if (bytes.length === 0) return sentBatch(counts)
-      const fault = await connect(signal)
-      if (fault !== undefined) return { status: 'retry', cause: fault }
-      try {
-        await carrier.send(bytes, signal)
-        return sentBatch(counts)
-      } catch (cause) {
-        // A connection that breaks may be a restart of carbon: the next write connects anew, and that decides.
-        return { status: 'retry', cause: unreachable(options, cause) }
-      }
+      const { counts, fault } = await writePieces(lists, (bytes) => send(bytes, signal))
+      return fault === undefined ? sentBatch(counts) : { status: 'retry', cause: fault }
     },
     close: () => carrier.close(),
   }
@@ -89,20 +90,11 @@ function unreachable(options: GraphiteSinkOptions, cause: unknown, exitCode?: nu
   })
 }
 
-function createEncoder({ protocol, naming }: GraphiteSinkOptions): (lists: readonly MetricList[]) => {
-  bytes: Buffer
-  counts: RenderedCounts
-} {
+function createWriter({ protocol, naming }: GraphiteSinkOptions): PieceWriter<StatsError> {
   const names = createGraphiteNames(naming)
-  if (protocol === 'pickle') {
-    return (lists) => {
-      const { frames, ...counts } = encodePickleFrames(lists, names)
-      return { bytes: Buffer.concat(frames), counts }
-    }
-  }
-  const encode = createGraphiteLines(names)
-  return (lists) => {
-    const { bytes, ...counts } = renderBatch(lists, encode)
-    return { bytes, counts }
+  if (protocol !== 'pickle') return createPieceWriter(createGraphiteLines(names))
+  return async (lists, write) => {
+    const { frames, ...counts } = encodePickleFrames(lists, names)
+    return { counts, fault: frames.length === 0 ? undefined : await write(Buffer.concat(frames)) }
   }
 }

@@ -1,6 +1,5 @@
 import { influxNanoseconds } from '../codec/influx-line.js'
-import type { LineBuffer } from '../codec/line-buffer.js'
-import { LinePart } from '../codec/line-buffer.js'
+import { blank, type LineBuffer, newline } from '../codec/line-buffer.js'
 import type { Series } from './influx-series.js'
 
 /** The points of one write. A point is known by its number, 0 to `count` - 1. */
@@ -144,10 +143,10 @@ export class WritePoints implements InfluxPoints {
       lines.addPart(head)
       lines.addPart(field)
       lines.addNumber(this.valueOf(point))
-      lines.addPart(blank)
+      lines.addByte(blank)
       if (precision === 'ms') lines.addTime(this.#timesMs[point] as number)
       else addNanoseconds(lines, this.#timesMs[point] as number, this.#extraNs[point] as number)
-      lines.addPart(newline)
+      lines.addByte(newline)
     }
     return precision
   }
@@ -176,9 +175,6 @@ export class WritePoints implements InfluxPoints {
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * capacity)))
   }
 }
-
-const blank = new LinePart(' ')
-const newline = new LinePart('\n')
 
 function addNanoseconds(lines: LineBuffer, timeMs: number, extraNs: number): void {
   if (timeMs > 0 && extraNs < nanosecondsInMs) {

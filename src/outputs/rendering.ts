@@ -1,21 +1,38 @@
 import { LineBuffer } from '../codec/line-buffer.js'
 import type { LineEncoder, RenderedCounts } from '../codec/rendered-lines.js'
-import { countDatapoints, type MetricList } from '../model/metric-list.js'
+import type { MetricList } from '../model/metric-list.js'
 import type { Drop, WriteResult } from './sink.js'
 
-/** The lines of a whole batch. */
-export interface RenderedBatch extends Required<RenderedCounts> {
-  readonly bytes: Buffer
-}
+/**
+ * A batch is written in pieces of about this size. They stay in the processor's cache from their making to their sending, and a
+ * memory that is used again costs nothing: fresh memory for whole batches took a fifth of all time, most of it collecting garbage.
+ */
+const pieceBytes = 128 * 1024
 
-/** About what a line takes; where it is more, the buffer grows. */
-const lineBytes = 128
+/** Writes lists piece by piece, each of whole lines and valid until `write` has settled; ends with the first fault that `write` answers. */
+export type PieceWriter<Fault> = (
+  lists: readonly MetricList[],
+  write: (piece: Buffer) => Promise<Fault | undefined>,
+) => Promise<{ readonly counts: RenderedCounts; readonly fault: Fault | undefined }>
 
-export function renderBatch(lists: readonly MetricList[], encode: LineEncoder): RenderedBatch {
-  const lines = new LineBuffer(countDatapoints(lists) * lineBytes)
-  const counts = new BatchCounts()
-  for (const list of lists) counts.add(encode(list, lines))
-  return { bytes: lines.finish(), ...counts }
+export function createPieceWriter<Fault>(encode: LineEncoder): PieceWriter<Fault> {
+  let lines = new LineBuffer(pieceBytes)
+  return async (lists, write) => {
+    const counts = new BatchCounts()
+    let fault: Fault | undefined
+    let left = lists.length
+    for (const list of lists) {
+      counts.add(encode(list, lines))
+      left--
+      if (lines.length === 0 || (lines.length < pieceBytes && left > 0)) continue
+      fault = await write(lines.finish())
+      if (fault !== undefined) break
+      lines.clear()
+    }
+    // Who failed may still have the piece.
+    if (fault !== undefined) lines = new LineBuffer(pieceBytes)
+    return { counts, fault }
+  }
 }
 
 /** The counts of lists, added up. */

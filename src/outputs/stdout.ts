@@ -2,18 +2,14 @@ import type { Writable } from 'node:stream'
 import { createGraphiteLines, createGraphiteNames, type GraphiteNaming } from '../codec/graphite-line.js'
 import { createInfluxLines, createInfluxNames } from '../codec/influx-line.js'
 import { encodeJsonLines } from '../codec/json-line.js'
-import { LineBuffer } from '../codec/line-buffer.js'
 import { createPrettyLines } from '../codec/pretty-line.js'
 import type { LineEncoder } from '../codec/rendered-lines.js'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
-import { BatchCounts, sentBatch } from './rendering.js'
+import { createPieceWriter, sentBatch } from './rendering.js'
 import type { Sink } from './sink.js'
 
 export const stdoutFormats = ['json', 'pretty', 'influx', 'graphite'] as const
 export type StdoutFormat = (typeof stdoutFormats)[number]
-
-/** A batch is written in pieces of about this size: memory for a whole one would cost more than its lines do. */
-const pieceBytes = 64 * 1024
 
 export interface StdoutSinkOptions {
   /** process.stdout. */
@@ -35,7 +31,7 @@ export interface StdoutSinkOptions {
  * code 0: that is how a reader says that it has seen enough.
  */
 export function createStdoutSink({ out, ...look }: StdoutSinkOptions): Sink {
-  const encode = createEncoder(look)
+  const writePieces = createPieceWriter<Error>(createEncoder(look))
   let fault: Error | undefined
   // Without a listener a reader that goes away between two writes would end the process with a stack trace.
   const onError = (cause: Error) => {
@@ -47,21 +43,11 @@ export function createStdoutSink({ out, ...look }: StdoutSinkOptions): Sink {
       out.on('error', onError)
     },
     async write(lists, signal) {
-      const counts = new BatchCounts()
-      let lines = new LineBuffer(pieceBytes)
-      for (const [at, list] of lists.entries()) {
-        counts.add(encode(list, lines))
-        if (lines.length < pieceBytes && at < lists.length - 1) continue
-        if (fault === undefined && lines.length > 0) fault = await writeOut(out, lines.finish(), signal)
-        if (fault !== undefined) break
-        lines = new LineBuffer(pieceBytes)
-      }
-      if (fault === undefined) return sentBatch(counts)
-      if (fault === aborted) {
-        fault = undefined
-        return { status: 'retry', cause: aborted }
-      }
-      throw goneFor(fault)
+      const written = await writePieces(lists, async (piece) => fault ?? writeOut(out, piece, signal))
+      if (written.fault === aborted) return { status: 'retry', cause: aborted }
+      fault ??= written.fault
+      if (fault !== undefined) throw goneFor(fault)
+      return sentBatch(written.counts)
     },
     async close() {
       out.off('error', onError)

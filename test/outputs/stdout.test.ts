@@ -91,7 +91,8 @@ function collector(): { out: Writable; text: () => string } {
   const chunks: Buffer[] = []
   const out = new Writable({
     write(chunk, _encoding, done) {
-      chunks.push(chunk)
+      // What was taken is not to be looked at any more: the memory is used again.
+      chunks.push(Buffer.from(chunk))
       done()
     },
   })

@@ -1,6 +1,6 @@
 import { createUnconfirmedTail } from '../../src/outputs/unconfirmed-tail.js'
 
-function tailOf(limits: { limitBytes?: number; keepMs?: number }) {
+function tailOf(limits: { limitBytes?: number; keepMs?: number; pageBytes?: number }) {
   let nowMs = 0
   const tail = createUnconfirmedTail({ nowMs: () => nowMs, ...limits })
   const texts = () => tail.chunks().map((chunk) => Buffer.from(chunk).toString())
@@ -45,4 +45,22 @@ test('forgets everything when told that it was read', () => {
   add('a')
   tail.clear()
   expect(texts()).toEqual([])
+})
+
+test('keeps copies, in memory that is used again', () => {
+  // Chunks begin and end anywhere in pages of four bytes.
+  const { tail, texts } = tailOf({ limitBytes: 10, pageBytes: 4 })
+  const bytes = Buffer.alloc(7)
+  const joined: string[] = []
+  for (let round = 0; round < 200; round++) {
+    const text = String.fromCharCode(97 + (round % 26)).repeat(1 + (round % 7))
+    bytes.write(text)
+    tail.add(bytes.subarray(0, text.length))
+    joined.push(text)
+    while (joined.slice(1).join('').length >= 10) joined.shift()
+    expect(texts().join('')).toBe(joined.join(''))
+  }
+  tail.clear()
+  tail.add(Buffer.from('next'))
+  expect(texts().join('')).toBe('next')
 })
