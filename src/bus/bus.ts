@@ -1,12 +1,23 @@
-/** One self-contained Avro container file on its way, and where it belongs. */
-export interface OutgoingMessage {
+/** One self-contained Avro container file, and where it belongs. */
+interface Message {
   /** container_id where there is one, else agent_id: messages of one key stay in order. */
   readonly key: string
   readonly bytes: Uint8Array
 }
 
+/** A message on its way. */
+export interface OutgoingMessage extends Message {
+  /**
+   * In front of `bytes`, in the same ArrayBuffer, are `headroomBytes` that belong to the message: a bus may put there what it
+   * stores with it, which saves a copy.
+   */
+  readonly hasHeadroom?: boolean
+}
+
+export const headroomBytes = 256
+
 /** A message as a consumer sees it; `offset` grows by one per message within topic and partition. */
-export interface IncomingMessage extends OutgoingMessage {
+export interface IncomingMessage extends Message {
   readonly topic: string
   readonly partition: number
   readonly offset: bigint

@@ -1,4 +1,4 @@
-import type { IncomingMessage, OutgoingMessage } from './bus.js'
+import { headroomBytes, type IncomingMessage, type OutgoingMessage } from './bus.js'
 
 /** One partition of one topic. Topic ids are given out in the order in which topics appear, from 0. */
 export interface PartitionId {
@@ -76,15 +76,23 @@ export function decodeOffset(bytes: Buffer): bigint {
   return bytes.readBigUInt64BE(0)
 }
 
-/** Time, length of the key, key, then the message itself. */
-export function encodeMessage({ key, bytes }: OutgoingMessage, timeMs: number): Buffer {
+/** Time, length of the key, key, then the message itself: in its own buffer, where there is room in front of it. */
+export function encodeMessage(message: OutgoingMessage, timeMs: number): Buffer {
+  const { key, bytes } = message
   const keyLength = Buffer.byteLength(key)
-  const record = Buffer.allocUnsafe(12 + keyLength + bytes.length)
+  const headLength = 12 + keyLength
+  const record = recordAround(message, headLength)
   record.writeDoubleBE(timeMs, 0)
   record.writeUInt32BE(keyLength, 8)
   record.write(key, 12, 'utf8')
-  record.set(bytes, 12 + keyLength)
+  if (record.buffer !== bytes.buffer) record.set(bytes, headLength)
   return record
+}
+
+function recordAround({ bytes, hasHeadroom }: OutgoingMessage, headLength: number): Buffer {
+  const length = headLength + bytes.length
+  if (!hasHeadroom || headLength > headroomBytes) return Buffer.allocUnsafeSlow(length)
+  return Buffer.from(bytes.buffer, bytes.byteOffset - headLength, length)
 }
 
 export function decodeMessage(

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import type { MetricList, Tag } from '../model/metric-list.js'
-import type { OcfCodec } from './avro-header.js'
+import { type OcfCodec, ocfHeaderLength, writeOcfHeader } from './avro-header.js'
 import { longSize, writeLong } from './varint.js'
 
 interface EncodedHead {
@@ -12,48 +12,45 @@ interface EncodedHead {
 /** Lists come with the same tags again and again, and the same tags nearly always with the same topic. */
 const encodedHeads = new WeakMap<readonly Tag[], EncodedHead>()
 
-const nothing = new Uint8Array(0)
+/** What a block has beside its lists. */
+export interface BlockLayout {
+  /** The file's header stands in front of it. Putting the two together afterwards would copy all of it again. */
+  readonly withHeader?: boolean
+  /** So many bytes in front of all are left as they are, for who wants to write something there. */
+  readonly headroom?: number
+  /** The `encodeHead` of each list, where it is known already. */
+  readonly heads?: readonly Uint8Array[]
+}
 
 /**
  * One block of a container file: how many lists, their size, the lists, the sync marker. The datapoints are copied as
  * they are; their array says its size in bytes (Avro's negative count), so that a reader can step over it.
  *
  * @param syncMarker the one of the header before it
- * @param front bytes to put in front of it, such as that header: putting them together afterwards would copy all of it again
  */
 export function encodeOcfBlock(
   lists: readonly MetricList[],
   syncMarker: Uint8Array,
   codec: OcfCodec = 'null',
-  front: Uint8Array = nothing,
+  { withHeader = false, headroom = 0, heads = lists.map(encodeHead) }: BlockLayout = {},
 ): Buffer {
-  const heads: Uint8Array[] = new Array(lists.length)
   let size = 0
-  for (let at = 0; at < lists.length; at++) {
-    const list = lists[at]!
-    const head = encodeHead(list)
-    heads[at] = head
-    size += head.length + datapointsSize(list)
-  }
-  if (codec === 'deflate') return deflateBlock(front, lists, heads, size, syncMarker)
-  const headBytes = front.length + longSize(lists.length) + longSize(size)
-  const block = Buffer.allocUnsafe(headBytes + size + syncMarker.length)
-  const start = writeLong(block, writeLong(block, copy(front, block, 0), lists.length), size)
-  block.set(syncMarker, writeLists(block, start, lists, heads))
+  for (let at = 0; at < lists.length; at++) size += heads[at]!.length + datapointsSize(lists[at]!)
+  const packed = codec === 'deflate' ? deflateLists(lists, heads, size) : undefined
+  const bodySize = packed?.length ?? size
+  const start = headroom + (withHeader ? ocfHeaderLength(codec) : 0)
+  const block = Buffer.allocUnsafe(start + longSize(lists.length) + longSize(bodySize) + bodySize + syncMarker.length)
+  if (withHeader) writeOcfHeader(block, headroom, syncMarker, codec)
+  const body = writeLong(block, writeLong(block, start, lists.length), bodySize)
+  const end = packed === undefined ? writeLists(block, body, lists, heads) : copy(packed, block, body)
+  block.set(syncMarker, end)
   return block
 }
 
-function deflateBlock(
-  front: Uint8Array,
-  lists: readonly MetricList[],
-  heads: readonly Uint8Array[],
-  size: number,
-  syncMarker: Uint8Array,
-): Buffer {
+function deflateLists(lists: readonly MetricList[], heads: readonly Uint8Array[], size: number): Buffer {
   const plain = Buffer.allocUnsafe(size)
   writeLists(plain, 0, lists, heads)
-  const packed = deflateRawSync(plain)
-  return Buffer.concat([front, longBytes(lists.length), longBytes(packed.length), packed, syncMarker])
+  return deflateRawSync(plain)
 }
 
 function writeLists(
@@ -88,7 +85,8 @@ function copy(from: Uint8Array, to: Uint8Array, pos: number): number {
   return pos + from.length
 }
 
-function encodeHead({ topic, tags }: MetricList): Uint8Array {
+/** A list's topic and tags, as they stand in front of its datapoints; remembered for the array of tags. */
+export function encodeHead({ topic, tags }: MetricList): Uint8Array {
   const known = encodedHeads.get(tags)
   if (known !== undefined && known.topic === topic) return known.bytes
   const tagBytes = encodeStrings(tags.flatMap(({ key, value }) => [key, value]))

@@ -11,12 +11,17 @@ export class AvroCursor {
   readonly bytes: Uint8Array
   /** The same bytes: compares and reads several at once, which indexing cannot. */
   readonly view: DataView
+  /** Where the bytes lie; asking them for it takes a call out of compiled code each time. */
+  readonly buffer: ArrayBufferLike
+  readonly byteOffset: number
   pos: number
   end: number
 
   constructor(bytes: Uint8Array, pos = 0, end = bytes.length) {
     this.bytes = bytes
-    this.view = viewOf(bytes)
+    this.buffer = bytes.buffer
+    this.byteOffset = bytes.byteOffset
+    this.view = new DataView(this.buffer, this.byteOffset, bytes.length)
     this.pos = pos
     this.end = end
   }

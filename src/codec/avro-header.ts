@@ -29,7 +29,20 @@ const encodedMaps: Record<OcfCodec, Buffer> = { null: encodeMap('null'), deflate
  * @see Avro 1.11 specification, "Object Container Files"
  */
 export function encodeOcfHeader(syncMarker: Uint8Array, codec: OcfCodec = 'null'): Buffer {
-  return Buffer.concat([encodedMaps[codec], syncMarker])
+  const header = Buffer.allocUnsafe(ocfHeaderLength(codec))
+  writeOcfHeader(header, 0, syncMarker, codec)
+  return header
+}
+
+/** How many bytes `writeOcfHeader` takes. */
+export function ocfHeaderLength(codec: OcfCodec): number {
+  return encodedMaps[codec].length + syncMarkerBytes
+}
+
+/** Writes what `encodeOcfHeader` gives at `pos`; the caller has made room. */
+export function writeOcfHeader(bytes: Uint8Array, pos: number, syncMarker: Uint8Array, codec: OcfCodec): void {
+  bytes.set(encodedMaps[codec], pos)
+  bytes.set(syncMarker, pos + encodedMaps[codec].length)
 }
 
 function encodeMap(codec: OcfCodec): Buffer {

@@ -77,8 +77,8 @@ function readArrayBlock(cursor: AvroCursor, count: number): Datapoints {
 }
 
 /** Half the time of Buffer's `subarray`, and one of these is made for every list. */
-function viewBytes({ bytes, pos }: AvroCursor, start: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, pos - start)
+function viewBytes({ buffer, byteOffset, pos }: AvroCursor, start: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + start, pos - start)
 }
 
 function joinBlocks(cursor: AvroCursor, first: Datapoints, secondCount: number): Datapoints {

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import type { MetricList } from '../model/metric-list.js'
 import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
-import { encodeOcfBlock } from './avro-block.js'
+import { type BlockLayout, encodeOcfBlock } from './avro-block.js'
 import { AvroCursor, malformed } from './avro-cursor.js'
 import { recode } from './avro-foreign.js'
 import { encodeOcfHeader, type OcfHeader, OcfHeaderParser, syncMarkerBytes } from './avro-header.js'
 import { ListReader } from './avro-lists.js'
 import { ByteGatherer } from './byte-gatherer.js'
 
-export { encodeOcfBlock } from './avro-block.js'
+export { encodeHead, encodeOcfBlock } from './avro-block.js'
 export { encodeOcfHeader, type OcfCodec, syncMarkerBytes } from './avro-header.js'
 
 /** What a reader accepts; more is a fault of the sender's. */
@@ -56,11 +56,30 @@ export function createOcfReader(limits: Partial<OcfLimits> = {}): OcfReader {
 
 /**
  * A container file as a whole: header and at most one block, for a message of the bus.
+ *
+ * @param headroom so many bytes in front of the result, in its ArrayBuffer, are for who puts something in front of it
+ * @param heads the `encodeHead` of each list, where it is known already
  */
-export function encodeContainerFile(lists: readonly MetricList[]): Buffer {
-  const syncMarker = randomBytes(syncMarkerBytes)
-  const header = encodeOcfHeader(syncMarker)
-  return lists.length === 0 ? header : encodeOcfBlock(lists, syncMarker, 'null', header)
+export function encodeContainerFile(
+  lists: readonly MetricList[],
+  { headroom = 0, ...layout }: Pick<BlockLayout, 'headroom' | 'heads'> = {},
+): Buffer {
+  const syncMarker = newSyncMarker()
+  if (lists.length === 0) return encodeOcfHeader(syncMarker)
+  return encodeOcfBlock(lists, syncMarker, 'null', { ...layout, withHeader: true, headroom }).subarray(headroom)
+}
+
+let markers = Buffer.alloc(0)
+let markersUsed = 0
+
+/** Drawn for many files at once: sixteen random bytes alone cost as much as encoding twenty lists. */
+function newSyncMarker(): Uint8Array {
+  if (markersUsed === markers.length) {
+    markers = randomBytes(256 * syncMarkerBytes)
+    markersUsed = 0
+  }
+  markersUsed += syncMarkerBytes
+  return markers.subarray(markersUsed - syncMarkerBytes, markersUsed)
 }
 
 /** Reads a container file as a whole; with a `fault`, `lists` are those that were complete before it. */

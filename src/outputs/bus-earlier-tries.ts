@@ -1,4 +1,5 @@
 import type { Datapoints, MetricList } from '../model/metric-list.js'
+import type { Parcel } from './bus-parcels.js'
 import type { Drop } from './sink.js'
 
 /**
@@ -9,6 +10,10 @@ export class EarlierTries {
   #published = new Map<string, Set<Datapoints>>()
   #unanswered = new Map<string, Set<Datapoints>>()
   #drops: Drop[] = []
+
+  get isEmpty(): boolean {
+    return this.#published.size + this.#unanswered.size === 0
+  }
 
   /** The bus has taken these lists, but for `drops`. */
   addPublished(topic: string, lists: readonly MetricList[], drops: readonly Drop[]): void {
@@ -26,19 +31,21 @@ export class EarlierTries {
   }
 
   /** How many datapoints of these lists were given to the bus before, without an answer. */
-  countUnanswered(topics: Iterable<readonly [topic: string, lists: readonly MetricList[]]>): number {
+  countUnanswered(topics: Iterable<readonly [topic: string, parcels: readonly Parcel[]]>): number {
     let count = 0
-    for (const [topic, lists] of topics) {
+    for (const [topic, parcels] of topics) {
       const unanswered = this.#unanswered.get(topic)
       if (unanswered === undefined) continue
-      for (const { datapoints } of lists) if (unanswered.has(datapoints)) count += datapoints.count
+      for (const { lists } of parcels) {
+        for (const { datapoints } of lists) if (unanswered.has(datapoints)) count += datapoints.count
+      }
     }
     return count
   }
 
   /** The write has succeeded. @returns what was dropped in all of its tries */
   forget(): readonly Drop[] {
-    if (this.#published.size + this.#unanswered.size === 0) return []
+    if (this.isEmpty) return []
     const drops = this.#drops
     this.#drops = []
     // Not cleared: in V8, the table that `clear` puts aside keeps its entries and leads to the next, so that what was in it

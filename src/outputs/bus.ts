@@ -1,17 +1,17 @@
-import type { Bus, OnRepeated, OutgoingMessage } from '../bus/bus.js'
+import { type Bus, headroomBytes, type OnRepeated, type OutgoingMessage } from '../bus/bus.js'
 import { encodeContainerFile } from '../codec/avro-ocf.js'
-import { countDatapoints, type MetricList, type Tag, tagValue } from '../model/metric-list.js'
+import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import { EarlierTries } from './bus-earlier-tries.js'
-import { halveParcel, type Parcel, sliceLists } from './bus-parcels.js'
+import { halveParcel, type Parcel, ParcelSorter } from './bus-parcels.js'
 import type { Drop, Sink, WriteResult } from './sink.js'
 
 export interface BusSinkOptions {
   /** The sink opens and closes it. */
   readonly bus: Bus
   /** The topic of the bus for a list: prefix or single topic. */
-  readonly topicOf: (list: MetricList) => string
+  readonly topicOf: (list: Pick<MetricList, 'topic'>) => string
   readonly counters: Counters
   /** Lists of one key share a message up to about this size; Kafka's brokers take 1 MB unless told otherwise. */
   readonly maxMessageBytes?: number
@@ -40,10 +40,9 @@ export function createBusSink(options: BusSinkOptions): Sink {
 
 class BusWriter {
   readonly #bus: Bus
-  readonly #topicOf: (list: MetricList) => string
+  readonly #topicOf: BusSinkOptions['topicOf']
+  readonly #sorter: ParcelSorter
   readonly #counters: Counters
-  readonly #maxMessageBytes: number
-  readonly #keys = new WeakMap<readonly Tag[], string>()
   readonly #earlier = new EarlierTries()
   /** Datapoints that went to the bus once more in this write. */
   #repeated = 0
@@ -52,14 +51,14 @@ class BusWriter {
     this.#bus = bus
     this.#topicOf = topicOf
     this.#counters = counters
-    this.#maxMessageBytes = maxMessageBytes
+    this.#sorter = new ParcelSorter(topicOf, maxMessageBytes)
   }
 
   async write(lists: readonly MetricList[]): Promise<WriteResult> {
-    const topics = [...this.#groupByTopic(lists)]
+    const topics = [...this.#sorter.sort(this.#withoutPublished(lists))]
     this.#repeated = this.#earlier.countUnanswered(topics)
     // Settled, not raced: no publish may still be running when the batch comes again.
-    const outcomes = await Promise.allSettled(topics.map(([topic, ofTopic]) => this.#publishTopic(topic, ofTopic)))
+    const outcomes = await Promise.allSettled(topics.map(([topic, parcels]) => this.#publishTopic(topic, parcels)))
     const failures = outcomes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
     const fatal = failures.find((cause) => cause instanceof StatsError && cause.exitCode !== undefined)
     if (fatal !== undefined) throw fatal
@@ -76,64 +75,33 @@ class BusWriter {
 
   /** Only where a write failed: to remember every list costs as much as to encode it. */
   #remember(
-    topics: readonly (readonly [topic: string, lists: readonly MetricList[]])[],
+    topics: readonly (readonly [topic: string, parcels: readonly Parcel[]])[],
     outcomes: readonly PromiseSettledResult<Drop[]>[],
   ): void {
-    for (const [at, [topic, lists]] of topics.entries()) {
+    for (const [at, [topic, parcels]] of topics.entries()) {
       const outcome = outcomes[at]!
+      const lists = parcels.flatMap((parcel) => parcel.lists)
       if (outcome.status === 'fulfilled') this.#earlier.addPublished(topic, lists, outcome.value)
       else if (!leftNothing(outcome.reason)) this.#earlier.addUnanswered(topic, lists)
     }
   }
 
   /** Without those that the bus has already, from an earlier try of this write. */
-  #groupByTopic(lists: readonly MetricList[]): Map<string, MetricList[]> {
-    const topics = new Map<string, MetricList[]>()
-    for (const list of lists) {
-      if (list.datapoints.count === 0) continue
-      const topic = this.#topicOf(list)
-      if (this.#earlier.wasPublished(topic, list)) continue
-      const ofTopic = topics.get(topic)
-      if (ofTopic === undefined) topics.set(topic, [list])
-      else ofTopic.push(list)
-    }
-    return topics
+  #withoutPublished(lists: readonly MetricList[]): readonly MetricList[] {
+    if (this.#earlier.isEmpty) return lists
+    return lists.filter((list) => !this.#earlier.wasPublished(this.#topicOf(list), list))
   }
 
   /** @returns what the bus will never take */
-  async #publishTopic(topic: string, lists: readonly MetricList[]): Promise<Drop[]> {
+  async #publishTopic(topic: string, parcels: readonly Parcel[]): Promise<Drop[]> {
     const drops: Drop[] = []
-    await this.#publish(topic, this.#parcelsOf(lists), drops)
+    await this.#publish(topic, parcels, drops)
     return drops
-  }
-
-  #parcelsOf(lists: readonly MetricList[]): Parcel[] {
-    const keys = new Map<string, MetricList[]>()
-    for (const list of lists) {
-      const key = this.#keyOf(list.tags)
-      const ofKey = keys.get(key)
-      if (ofKey === undefined) keys.set(key, [list])
-      else ofKey.push(list)
-    }
-    return [...keys].flatMap(([key, ofKey]) =>
-      sliceLists(ofKey, this.#maxMessageBytes).map((slice) => ({ key, lists: slice })),
-    )
-  }
-
-  // Lists with the same tags share one array of them, so most keys are known.
-  #keyOf(tags: readonly Tag[]): string {
-    const known = this.#keys.get(tags)
-    if (known !== undefined) return known
-    const key = tagValue(tags, 'container_id') ?? tagValue(tags, 'agent_id') ?? ''
-    this.#keys.set(tags, key)
-    return key
   }
 
   async #publish(topic: string, parcels: readonly Parcel[], drops: Drop[]): Promise<void> {
     const messages = new Map<OutgoingMessage, Parcel>()
-    for (const parcel of parcels) {
-      messages.set({ key: parcel.key, bytes: encodeContainerFile(parcel.lists) }, parcel)
-    }
+    for (const parcel of parcels) messages.set(toMessage(parcel), parcel)
     const refused = await this.#tryPublish(topic, [...messages.keys()], (message) => {
       this.#repeated += countDatapoints(messages.get(message)?.lists ?? [])
     })
@@ -191,6 +159,11 @@ class BusWriter {
       this.#counters.add('collector.kafka_output.bytes_sent', bytes, label)
     }
   }
+}
+
+function toMessage({ key, lists, heads }: Parcel): OutgoingMessage {
+  const bytes = encodeContainerFile(lists, { headroom: headroomBytes, ...(heads && { heads }) })
+  return { key, bytes, hasHeadroom: true }
 }
 
 function dropsOf(outcome: PromiseSettledResult<Drop[]>): Drop[] {

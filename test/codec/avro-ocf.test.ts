@@ -1,7 +1,7 @@
 import { inflateRawSync } from 'node:zlib'
 import avro from 'avsc'
 import fc from 'fast-check'
-import { createOcfReader, decodeContainerFile, encodeContainerFile } from '../../src/codec/avro-ocf.js'
+import { createOcfReader, decodeContainerFile, encodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
 import type { Tag } from '../../src/model/metric-list.js'
 import { anyBlocks, anyCodec, anyList, fromPlain, type PlainList, streamOf, toPlain } from '../support/avro-streams.js'
 
@@ -42,6 +42,18 @@ test(`a container file comes back as it was (seed ${seed})`, () => {
     }),
     { seed, numRuns: 200 },
   )
+})
+
+test('a container file leaves the headroom in front of it alone, and takes heads that are known', () => {
+  const lists = [fromPlain(list), fromPlain({ ...list, topic: 'other' })]
+  const file = encodeContainerFile(lists, { headroom: 100, heads: lists.map(encodeHead) })
+  expect(file.byteOffset).toBeGreaterThanOrEqual(100)
+  expect(decodeContainerFile(file)).toEqual({ lists: decodeContainerFile(encodeContainerFile(lists)).lists })
+})
+
+test('sync markers differ from file to file', () => {
+  const markers = Array.from({ length: 600 }, () => encodeContainerFile([]).subarray(-16).toString('hex'))
+  expect(new Set(markers).size).toBe(600)
 })
 
 test(`avsc reads what we write (seed ${seed})`, () => {
