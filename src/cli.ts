@@ -1,3 +1,4 @@
+import './platform/young-generation.js'
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { Writable } from 'node:stream'
