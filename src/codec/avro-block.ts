@@ -20,6 +20,8 @@ export interface BlockLayout {
   readonly headroom?: number
   /** The `encodeHead` of each list, where it is known already. */
   readonly heads?: readonly Uint8Array[]
+  /** Where it is written to; new memory unless given. */
+  readonly take?: (bytes: number) => Buffer
 }
 
 /**
@@ -32,14 +34,14 @@ export function encodeOcfBlock(
   lists: readonly MetricList[],
   syncMarker: Uint8Array,
   codec: OcfCodec = 'null',
-  { withHeader = false, headroom = 0, heads = lists.map(encodeHead) }: BlockLayout = {},
+  { withHeader = false, headroom = 0, heads = lists.map(encodeHead), take = Buffer.allocUnsafe }: BlockLayout = {},
 ): Buffer {
   let size = 0
   for (let at = 0; at < lists.length; at++) size += heads[at]!.length + datapointsSize(lists[at]!)
   const packed = codec === 'deflate' ? deflateLists(lists, heads, size) : undefined
   const bodySize = packed?.length ?? size
   const start = headroom + (withHeader ? ocfHeaderLength(codec) : 0)
-  const block = Buffer.allocUnsafe(start + longSize(lists.length) + longSize(bodySize) + bodySize + syncMarker.length)
+  const block = take(start + longSize(lists.length) + longSize(bodySize) + bodySize + syncMarker.length)
   if (withHeader) writeOcfHeader(block, headroom, syncMarker, codec)
   const body = writeLong(block, writeLong(block, start, lists.length), bodySize)
   const end = packed === undefined ? writeLists(block, body, lists, heads) : copy(packed, block, body)
