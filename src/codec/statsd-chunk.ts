@@ -1,15 +1,10 @@
 import type { MetricList } from '../model/metric-list.js'
 import { EncodedTime, type OpenList, Scratch } from './statsd-open-list.js'
 import type { StatsdSender } from './statsd-sender.js'
+import { Slabs } from './statsd-slabs.js'
 
 /** A buffer that one list made larger than this is not kept for the next one. */
 const keptScratchBytes = 64 * 1024
-/**
- * Chunks are cut from pieces of this size: a piece for each (about 4 KB) would cost a tenth of the whole in allocation and
- * garbage collection. Chunks leave in order, so few of them keep a piece alive.
- */
-const slabBytes = 64 * 1024
-
 /** The datapoints of all sockets that leave together: what becomes one Avro block. */
 export class StatsdChunk {
   /** Datapoints in it. */
@@ -20,8 +15,7 @@ export class StatsdChunk {
   readonly #onFull: () => void
   #senders: StatsdSender[] = []
   readonly #spareScratches: Scratch[] = []
-  #slab = Buffer.alloc(0)
-  #slabUsed = 0
+  readonly #slabs = new Slabs()
 
   /**
    * @param limit datapoints that make it full
@@ -55,22 +49,15 @@ export class StatsdChunk {
     return lists
   }
 
-  #close(openList: OpenList): MetricList {
-    const offset = this.#reserve(openList.byteLength)
-    const { list, scratch } = openList.close(this.#slab, offset)
-    if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
-    return list
+  /** Takes back lists that nobody looks at any more: their memory is written to again. */
+  release(lists: readonly MetricList[]): void {
+    for (const { datapoints } of lists) this.#slabs.release(datapoints.bytes)
   }
 
-  /** @returns where in the slab the next `bytes` bytes go */
-  #reserve(bytes: number): number {
-    if (this.#slabUsed + bytes > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(bytes, slabBytes))
-      this.#slabUsed = 0
-    }
-    const offset = this.#slabUsed
-    this.#slabUsed += bytes
-    return offset
+  #close(openList: OpenList): MetricList {
+    const { list, scratch } = openList.close(this.#slabs.cut(openList.byteLength))
+    if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
+    return list
   }
 
   #open(sender: StatsdSender, list: OpenList): void {

@@ -1,4 +1,5 @@
 import type { MetricList, Tag } from '../model/metric-list.js'
+import type { Cut } from './statsd-slabs.js'
 
 const smallestBuffer = 1024
 /** Avro's longest varint; a name's length and a time take less, so this much is always enough for either. */
@@ -80,13 +81,13 @@ export class OpenList {
     this.count++
   }
 
-  /** The list as it is now, its bytes copied to `target` at `offset`; then it is empty and gives its scratch back. */
-  close(target: Buffer, offset: number): { list: MetricList; scratch: Scratch } {
+  /** The list as it is now, its bytes copied to where `target` says; then it is empty and gives its scratch back. */
+  close(target: Cut): { list: MetricList; scratch: Scratch } {
     const { topic, tags, count } = this
     const scratch = this.#scratch
-    scratch.bytes.copy(target, offset, 0, this.#used)
+    scratch.bytes.copy(target.bytes, target.offset, 0, this.#used)
     // Half the time of Buffer's `subarray`.
-    const bytes = new Uint8Array(target.buffer, target.byteOffset + offset, this.#used)
+    const bytes = new Uint8Array(target.bytes.buffer, target.bytes.byteOffset + target.offset, this.#used)
     this.#scratch = noScratch
     this.#used = 0
     this.count = 0

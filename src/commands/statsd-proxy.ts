@@ -7,7 +7,7 @@ import type { PortMode } from '../containers/ports.js'
 import { createRegistry, type Registry } from '../containers/registry.js'
 import { createStateDir } from '../containers/state-dir.js'
 import { createPredecessorSource } from '../inputs/predecessor.js'
-import { createStatsdUdp } from '../inputs/statsd-udp.js'
+import { createStatsdUdp, type StatsdUdpSource } from '../inputs/statsd-udp.js'
 import type { Parsed } from '../options/option.js'
 import type { statsdProxyOptions } from '../options/statsd-proxy.js'
 import { createCollectorTcp } from '../outputs/collector-tcp.js'
@@ -32,7 +32,7 @@ import { type InheritedProxy, runRestartable } from './statsd-proxy-restart.js'
 /** Chunks that wait share a write up to this size. */
 const WRITE_BYTES = 4 * 1024 * 1024
 /** So do those that come within this time after a write. At the ten seconds that a chunk may take to fill, nobody notices. */
-const GATHER_MS = 20
+const GATHER_MS = 50
 
 export type ProxyOptions = Parsed<typeof statsdProxyOptions>
 
@@ -105,7 +105,7 @@ export async function runProxy(
           ...(inherited ? [createPredecessorSource(inherited, telemetryOf(daemon, ledger))] : []),
         ],
         through: [watch],
-        to: [createCollectorDelivery(options, daemon, ledger, leaving)],
+        to: [createCollectorDelivery(options, daemon, ledger, leaving, statsd)],
         ledger,
       },
       {
@@ -200,6 +200,7 @@ function createCollectorDelivery(
   { log, counters, clock }: Daemon,
   ledger: Ledger,
   leaving: Leaving,
+  statsd: StatsdUdpSource,
 ): Delivery {
   const { outputCollectorEnabled, outputCollectorIp: host, outputCollectorPort: port } = options
   // With StatsD as the only output, its rows are sent on from the packet; the datapoints need not go anywhere.
@@ -219,6 +220,7 @@ function createCollectorDelivery(
     // A write for each chunk could not follow a flood: many packets are read in the time that one write takes.
     mergeBytes: WRITE_BYTES,
     gatherMs: GATHER_MS,
+    onSettled: statsd.release,
   })
 }
 

@@ -90,6 +90,11 @@ export class StatsdIntake {
     }
   }
 
+  /** Takes back lists that it emitted and that nobody looks at any more. */
+  release(lists: readonly MetricList[]): void {
+    this.#chunk.release(lists)
+  }
+
   /** Sends the chunk on as it is. */
   flush(): void {
     if (this.#chunk.count === 0) return

@@ -1,6 +1,7 @@
 import { platform } from 'node:os'
 import { defaultStatsdRules, type StatsdRules } from '../codec/statsd-packet.js'
 import type { BoundSocket, OpenSocket, Owner } from '../containers/endpoint.js'
+import type { MetricList } from '../model/metric-list.js'
 import type { Cancel, Clock } from '../platform/clock.js'
 import { StatsError } from '../platform/errors.js'
 import type { HostPort } from '../platform/hosts.js'
@@ -54,6 +55,8 @@ export function createStatsdUdp(options: StatsdUdpOptions): StatsdUdpSource {
 
 export interface StatsdUdpSource extends Source {
   readonly open: OpenSocket
+  /** Takes back emitted lists that nobody looks at any more; their memory is used again. Who cannot tell, does not call it. */
+  readonly release: (lists: readonly MetricList[]) => void
   /** Where sockets are bound. */
   addresses(): HostPort[]
   /** What each endpoint that is open has counted; `key` is the same for an endpoint at each call. */
@@ -102,6 +105,8 @@ class StatsdUdp implements StatsdUdpSource {
       this.#opening.delete(opening)
     }
   }
+
+  readonly release = (lists: readonly MetricList[]) => this.#intake.release(lists)
 
   addresses(): HostPort[] {
     return [...this.#open].flatMap(({ sockets }) => sockets.map(({ host, port }) => ({ host, port })))

@@ -123,3 +123,21 @@ test('an explosion of tag values is forgotten, not kept, and nothing is mixed up
   expect(points).toHaveLength(2000)
   for (const point of points) expect(point).toMatch(/^(n(\d+) .* id=\2|n \d+ .* fixed=1)$/)
 })
+
+test('lists that were given back are written over by later ones; those that were not stay as they are', () => {
+  const { chunk, read, sender } = createChunk()
+  const speaker = sender(identity)
+  const kept: string[][] = []
+  const keptLists: MetricList[][] = []
+  for (let step = 0; step < 3000; step++) {
+    read(speaker, `name.of.a.metric.${step}:${step}|c\nother.${step}:1|c|#k:v`)
+    const lists = chunk.take()
+    if (step % 100 !== 0) chunk.release(lists)
+    else {
+      keptLists.push(lists)
+      kept.push(summary(lists))
+    }
+  }
+  expect(keptLists.map((lists) => summary(lists))).toEqual(kept)
+  expect(kept[7]!.map((point) => point.split(' ')[0])).toEqual(['name.of.a.metric.700', 'other.700'])
+})

@@ -1,5 +1,5 @@
 import { imbalance } from '../../src/model/ledger.js'
-import type { MetricList } from '../../src/model/metric-list.js'
+import { countDatapoints, type MetricList } from '../../src/model/metric-list.js'
 import type { WriteResult } from '../../src/outputs/sink.js'
 import { createDelivery, type DeliveryOptions } from '../../src/pipeline/deliver.js'
 import { createBackoff } from '../../src/platform/backoff.js'
@@ -235,6 +235,22 @@ describe('createDelivery', () => {
     await drained
     expect(listsOfWrites()).toEqual([1, 2, 1, 1])
     expectBalanced(ledger)
+  })
+
+  test('lists are settled once they were sent or dropped, and not before', async () => {
+    const settled: number[] = []
+    const onSettled = (lists: readonly MetricList[]) => settled.push(countDatapoints(lists))
+    const queue = { limitBytes: 300, whenFull: 'drop_oldest', dropReason: 'collector_away' } as const
+    const { clock, sink, delivery, push } = await start({ onSettled, queue })
+    sink.answers.push(() => away)
+    for (const count of [10, 11]) await push(listOf(count))
+    await clock.advance(0)
+    expect(settled).toEqual([])
+    await push(listOf(12))
+    expect(settled).toEqual([11])
+    await clock.advance(1000)
+    await delivery.drain(new AbortController().signal)
+    expect(settled).toEqual([11, 10, 12])
   })
 
   test('a batch over the global limit is dropped and counted, and its push settles', async () => {
