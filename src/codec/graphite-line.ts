@@ -1,6 +1,7 @@
 import type { Tag } from '../model/metric-list.js'
-import { forEachDatapoint } from './datapoints.js'
+import { DatapointReader } from './datapoint-reader.js'
 import { blank, LinePart, newline } from './line-buffer.js'
+import { NameCache } from './name-cache.js'
 import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
@@ -60,31 +61,33 @@ const NUMBERS_BYTES = 51
  * Carbon counts whole seconds, our model milliseconds. NaN and infinities, which carbon does not store, are left out,
  * and so is a line of more than 16 KiB, at which carbon would close the connection.
  */
-export function createGraphiteLines(names: GraphiteNames): LineEncoder {
-  const beforeOf = createTagsCache((tags) => new LinePart(names.beforeOf(tags)))
-  const behindOf = createTagsCache((tags) => new LinePart(names.behindOf(tags)))
-  const nameOf = createTextCache((name) => new LinePart(names.nameOf(name)))
+export function createGraphiteLines({ beforeOf, nameOf, behindOf }: GraphiteNames): LineEncoder {
+  const beforeParts = createTagsCache((tags) => new LinePart(beforeOf(tags)))
+  const behindParts = createTagsCache((tags) => new LinePart(behindOf(tags)))
+  const names = new NameCache((name) => new LinePart(nameOf(name)))
+  const reader = new DatapointReader()
   return ({ tags, datapoints }, lines) => {
-    const before = beforeOf(tags)
-    const behind = behindOf(tags)
+    const before = beforeParts(tags)
+    const behind = behindParts(tags)
     const longestName = LINE_LIMIT_BYTES - NUMBERS_BYTES - before.length - behind.length
+    let read = 0
     let notFinite = 0
     let tooLarge = 0
-    const read = forEachDatapoint(datapoints, (text, timeMs, value) => {
-      const name = nameOf(text)
-      if (!Number.isFinite(value)) notFinite++
+    for (reader.open(datapoints); reader.next(); read++) {
+      const name = names.nameAt(reader).made
+      if (!Number.isFinite(reader.value)) notFinite++
       else if (name.length > longestName) tooLarge++
       else {
         lines.addPart(before)
         lines.addPart(name)
         if (behind.length > 0) lines.addPart(behind)
         lines.addByte(blank)
-        lines.addNumber(value)
+        lines.addNumber(reader.value)
         lines.addByte(blank)
-        lines.addSeconds(Math.floor(timeMs / 1000))
+        lines.addSeconds(Math.floor(reader.timeMs / 1000))
         lines.addByte(newline)
       }
-    })
+    }
     const written = read - notFinite - tooLarge
     return { datapoints: written, notFinite, tooLarge, undecodable: datapoints.count - read }
   }

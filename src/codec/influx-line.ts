@@ -1,6 +1,7 @@
 import type { Tag } from '../model/metric-list.js'
-import { forEachDatapoint } from './datapoints.js'
+import { DatapointReader } from './datapoint-reader.js'
 import { blank, LinePart, newline } from './line-buffer.js'
+import { NameCache } from './name-cache.js'
 import type { LineEncoder } from './rendered-lines.js'
 import { createTextCache } from './text-cache.js'
 import { createTagsCache, lastOfEachKey } from './unique-tags.js'
@@ -47,22 +48,24 @@ export function createInfluxNames(measurement: string, dialect: InfluxDialect = 
  */
 export function createInfluxLines({ seriesOf, fieldOf }: InfluxNames): LineEncoder {
   const seriesPart = createTagsCache((tags) => new LinePart(seriesOf(tags)))
-  const fieldPart = createTextCache((name) => new LinePart(`${fieldOf(name)}=`))
+  const names = new NameCache((name) => new LinePart(`${fieldOf(name)}=`))
+  const reader = new DatapointReader()
   return ({ tags, datapoints }, lines) => {
     const series = seriesPart(tags)
+    let read = 0
     let notFinite = 0
-    const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-      if (!Number.isFinite(value)) {
+    for (reader.open(datapoints); reader.next(); read++) {
+      if (!Number.isFinite(reader.value)) {
         notFinite++
-        return
+        continue
       }
       lines.addPart(series)
-      lines.addPart(fieldPart(name))
-      lines.addNumber(value)
+      lines.addPart(names.nameAt(reader).made)
+      lines.addNumber(reader.value)
       lines.addByte(blank)
-      lines.addTime(timeMs)
+      lines.addTime(reader.timeMs)
       lines.addByte(newline)
-    })
+    }
     return { datapoints: read - notFinite, notFinite, undecodable: datapoints.count - read }
   }
 }

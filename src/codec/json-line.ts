@@ -1,8 +1,8 @@
 import type { MetricList, Tag } from '../model/metric-list.js'
-import { forEachDatapoint } from './datapoints.js'
+import { DatapointReader } from './datapoint-reader.js'
 import { type LineBuffer, LinePart } from './line-buffer.js'
+import { NameCache } from './name-cache.js'
 import type { RenderedCounts } from './rendered-lines.js'
-import { createTextCache } from './text-cache.js'
 import { lastOfEachKey } from './unique-tags.js'
 
 /**
@@ -13,15 +13,17 @@ import { lastOfEachKey } from './unique-tags.js'
  */
 export function encodeJsonLines({ topic, tags, datapoints }: MetricList, lines: LineBuffer): RenderedCounts {
   const head = headOf(topic, tags)
-  const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
+  let read = 0
+  for (reader.open(datapoints); reader.next(); read++) {
+    const { timeMs, value } = reader
     lines.addPart(head)
-    lines.addPart(nameAndTime(name))
+    lines.addPart(names.nameAt(reader).made)
     lines.addTime(timeMs)
     lines.addPart(beforeValue)
     if (Number.isFinite(value) && value !== 0) lines.addNumber(value)
     else lines.addText(jsonNumber(value))
     lines.addPart(lineEnd)
-  })
+  }
   return { datapoints: read, notFinite: 0, undecodable: datapoints.count - read }
 }
 
@@ -31,7 +33,8 @@ export function jsonNumber(value: number): string {
   return `"${value}"`
 }
 
-const nameAndTime = createTextCache((name) => new LinePart(`${JSON.stringify(name)},"time_ms":`))
+const reader = new DatapointReader()
+const names = new NameCache((name) => new LinePart(`${JSON.stringify(name)},"time_ms":`))
 const beforeValue = new LinePart(',"value":')
 const lineEnd = new LinePart('}\n')
 

@@ -1,8 +1,8 @@
 const firstCapacityBytes = 16 * 1024
 const largestKeptBytes = 4 * 1024 * 1024
-/** Parts are copied four bytes at a time, the last time up to three too many. */
-const slackBytes = 4
-/** A part up to this size is copied word by word: quicker than a call of `set`. */
+/** Parts are copied eight bytes at a time, the last time up to seven too many. */
+const slackBytes = 8
+/** A part up to this size is copied so: quicker than a call of `set`. */
 const shortBytes = 96
 /** The longest text of a double has 24 characters (-1.2345678901234567e-300). */
 const longestNumber = 32
@@ -57,7 +57,9 @@ export class LineBuffer {
     if (length > shortBytes) this.#bytes.set(bytes, at)
     else {
       const to = this.#view
-      for (let done = 0; done < length; done += 4) to.setInt32(at + done, view.getInt32(done))
+      // As doubles, half the time of 32-bit words. Each keeps its bits: only a NaN might not, and no UTF-8 has the bytes of one
+      // (0xff, or 0x7f behind 0xf0 to 0xff).
+      for (let done = 0; done < length; done += 8) to.setFloat64(at + done, view.getFloat64(done, true), true)
     }
     this.#length = at + length
   }
@@ -134,7 +136,7 @@ export class LineBuffer {
     this.#makeRoom(length)
     const view = this.#view
     const at = this.#length
-    for (let done = 0; done < length; done += 4) view.setInt32(at + done, view.getInt32(start + done))
+    for (let done = 0; done < length; done += 4) view.setInt32(at + done, view.getInt32(start + done, true), true)
     this.#length = at + length
   }
 

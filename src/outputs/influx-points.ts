@@ -1,4 +1,4 @@
-import { forEachDatapoint } from '../codec/datapoints.js'
+import { DatapointReader } from '../codec/datapoint-reader.js'
 import type { InfluxNames } from '../codec/influx-line.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { type Series, SeriesBook } from './influx-series.js'
@@ -26,6 +26,7 @@ const SERIES_LIMIT = 100_000
 export class InfluxPointMaker {
   readonly #rule: CollisionRule
   readonly #book: SeriesBook
+  readonly #reader = new DatapointReader()
   #write = new WritePoints()
   /** The last write that was settled: one that is to come again must not collide with itself. */
   #settled = new WritePoints()
@@ -45,14 +46,16 @@ export class InfluxPointMaker {
     if (this.#book.count > SERIES_LIMIT) this.#book.forgetAll()
     this.#writeNumber++
     const write = this.#write
+    const reader = this.#reader
     write.clear(countDatapoints(lists))
     for (const { tags, datapoints } of lists) {
       const known = this.#book.tagSetOf(tags)
-      const read = forEachDatapoint(datapoints, (name, timeMs, value) => {
-        const series = known.seriesOf(name)
-        if (Number.isFinite(value)) this.#add(write, series, timeMs, value)
+      let read = 0
+      for (reader.open(datapoints); reader.next(); read++) {
+        const series = known.seriesOf(this.#book.fieldAt(reader))
+        if (Number.isFinite(reader.value)) this.#add(write, series, reader.timeMs, reader.value)
         else write.notFinite++
-      })
+      }
       write.undecodable += datapoints.count - read
     }
     return write

@@ -1,6 +1,7 @@
+import type { DatapointReader } from '../codec/datapoint-reader.js'
 import type { InfluxNames } from '../codec/influx-line.js'
 import { LinePart } from '../codec/line-buffer.js'
-import { createTextCache } from '../codec/text-cache.js'
+import { type KnownName, NameCache } from '../codec/name-cache.js'
 import { createTagsCache } from '../codec/unique-tags.js'
 import type { Tag } from '../model/metric-list.js'
 
@@ -42,25 +43,25 @@ export class TagSet {
     this.#head = head
   }
 
-  seriesOf(name: string): Series {
+  seriesOf(name: KnownName<LinePart>): Series {
     const guess = this.#last?.next
-    if (guess !== undefined && guess.name === name) {
+    if (guess?.name === name.text) {
       this.#last = guess
       return guess
     }
     return this.#lookUp(name)
   }
 
-  #lookUp(name: string): Series {
-    const series = this.#byName.get(name) ?? this.#addSeries(name)
+  #lookUp(name: KnownName<LinePart>): Series {
+    const series = this.#byName.get(name.text) ?? this.#addSeries(name)
     if (this.#last !== undefined) this.#last.next = series
     this.#last = series
     return series
   }
 
-  #addSeries(name: string): Series {
-    const series = this.#book.newSeries(name, this.#head)
-    this.#byName.set(name, series)
+  #addSeries({ text, made: field }: KnownName<LinePart>): Series {
+    const series = this.#book.newSeries(text, this.#head, field)
+    this.#byName.set(text, series)
     return series
   }
 }
@@ -68,13 +69,13 @@ export class TagSet {
 /** All series that are known. */
 export class SeriesBook {
   readonly #names: InfluxNames
-  readonly #fieldOf: (name: string) => LinePart
+  readonly #fields: NameCache<LinePart>
   #tagSetOf: (tags: readonly Tag[]) => TagSet
   #count = 0
 
   constructor(names: InfluxNames) {
     this.#names = names
-    this.#fieldOf = createTextCache((name) => new LinePart(`${names.fieldOf(name)}=`))
+    this.#fields = new NameCache((name) => new LinePart(`${names.fieldOf(name)}=`))
     this.#tagSetOf = this.#newTagSets()
   }
 
@@ -86,8 +87,13 @@ export class SeriesBook {
     return this.#tagSetOf(tags)
   }
 
-  newSeries(name: string, head: LinePart): Series {
-    return new Series(name, { head, field: this.#fieldOf(name), number: this.#count++ })
+  /** The name of the datapoint at which the reader stands, as a field. */
+  fieldAt(reader: DatapointReader): KnownName<LinePart> {
+    return this.#fields.nameAt(reader)
+  }
+
+  newSeries(name: string, head: LinePart, field: LinePart): Series {
+    return new Series(name, { head, field, number: this.#count++ })
   }
 
   forgetAll(): void {

@@ -49,7 +49,12 @@ test(`parts, texts and numbers stand behind each other as they were added, howev
     fc.integer({ min: 1_469_124_000_000, max: 1_469_124_002_000 }),
     fc.constantFrom(0, -1500, 7, 999, 1000, 1001, 2 ** 53, 1e21),
   )
-  const text = fc.oneof(fc.string({ maxLength: 200 }), fc.string({ unit: 'grapheme', maxLength: 30 }))
+  const text = fc.oneof(
+    // What is nearest to the bytes of a NaN.
+    fc.string({ unit: fc.constantFrom('\u007f', '\u{1f600}', '\u{10ffff}', 'a'), maxLength: 40 }),
+    fc.string({ maxLength: 200 }),
+    fc.string({ unit: 'grapheme', maxLength: 30 }),
+  )
   const piece = fc.oneof(
     fc.record({ kind: fc.constant('part' as const), text }),
     fc.record({ kind: fc.constant('text' as const), text }),
