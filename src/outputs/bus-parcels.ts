@@ -10,23 +10,30 @@ export interface Parcel {
   readonly heads?: readonly Uint8Array[]
 }
 
-/** Where lists with the same topic and tags go. */
-interface Route {
-  readonly listTopic: string
-  /** The topic of the bus. */
+/** A topic of the bus and a key: what goes there in one turn travels together. */
+interface Lane {
   readonly topic: string
   readonly key: string
-  readonly head: Uint8Array
-  /** The turn in which `parcelAt` was found. */
+  /** The turn in which `parcelAt` was given. */
   turn: number
   /** The parcel of that turn. Its number, not the parcel: it would keep the lists of a topic that falls silent. */
   parcelAt: number
 }
 
+/** Where lists with the same topic and tags go. */
+interface Route {
+  readonly listTopic: string
+  readonly lane: Lane
+  readonly head: Uint8Array
+}
+
+/** Beyond that many lanes they are forgotten. Routes keep theirs, so a key may then have two messages in a write. */
+const maxLanes = 10_000
+
 interface OpenParcel extends Parcel {
-  readonly topic: string
   readonly lists: MetricList[]
   readonly heads: Uint8Array[]
+  readonly topic: string
   bytes: number
 }
 
@@ -45,6 +52,7 @@ export class ParcelSorter {
   readonly #topicOf: (list: Pick<MetricList, 'topic'>) => string
   readonly #limitBytes: number
   readonly #routes = new WeakMap<readonly Tag[], Route>()
+  readonly #lanes = new Map<string, Lane>()
   #turn = 0
 
   constructor(topicOf: (list: Pick<MetricList, 'topic'>) => string, limitBytes: number) {
@@ -56,42 +64,49 @@ export class ParcelSorter {
   sort(lists: readonly MetricList[]): Map<string, Parcel[]> {
     this.#turn++
     const parcels: OpenParcel[] = []
-    const numbers = new Map<string, number>()
     for (const list of lists) {
       if (list.datapoints.count === 0) continue
-      const route = this.#routeOf(list)
-      if (route.turn !== this.#turn) this.#assign(route, parcels, numbers)
-      const parcel = parcels[route.parcelAt]!
+      const { lane, head } = this.#routeOf(list)
+      if (lane.turn !== this.#turn) this.#openParcel(lane, parcels)
+      const parcel = parcels[lane.parcelAt]!
       parcel.lists.push(list)
-      parcel.heads.push(route.head)
-      parcel.bytes += route.head.length + list.datapoints.bytes.length + listBytes
+      parcel.heads.push(head)
+      parcel.bytes += head.length + list.datapoints.bytes.length + listBytes
     }
     const byTopic = new Map<string, Parcel[]>()
     for (const parcel of parcels) {
       const fitting = parcel.bytes <= this.#limitBytes ? [parcel] : sliceParcel(parcel, this.#limitBytes)
-      byTopic.set(parcel.topic, [...(byTopic.get(parcel.topic) ?? []), ...fitting])
+      const ofTopic = byTopic.get(parcel.topic)
+      if (ofTopic === undefined) byTopic.set(parcel.topic, fitting)
+      else ofTopic.push(...fitting)
     }
     return byTopic
+  }
+
+  #openParcel(lane: Lane, parcels: OpenParcel[]): void {
+    const { topic, key } = lane
+    lane.turn = this.#turn
+    lane.parcelAt = parcels.push({ topic, key, lists: [], heads: [], bytes: fileBytes }) - 1
   }
 
   #routeOf(list: MetricList): Route {
     const known = this.#routes.get(list.tags)
     if (known !== undefined && known.listTopic === list.topic) return known
-    const { topic: listTopic, tags } = list
-    const key = tagValue(tags, 'container_id') ?? tagValue(tags, 'agent_id') ?? ''
-    const route = { listTopic, topic: this.#topicOf(list), key, head: encodeHead(list), turn: 0, parcelAt: 0 }
-    this.#routes.set(tags, route)
+    const key = tagValue(list.tags, 'container_id') ?? tagValue(list.tags, 'agent_id') ?? ''
+    const route = { listTopic: list.topic, lane: this.#laneOf(this.#topicOf(list), key), head: encodeHead(list) }
+    this.#routes.set(list.tags, route)
     return route
   }
 
-  #assign(route: Route, parcels: OpenParcel[], numbers: Map<string, number>): void {
-    const { topic, key } = route
+  #laneOf(topic: string, key: string): Lane {
     // A topic of the bus has no blank.
     const name = `${topic} ${key}`
-    const at = numbers.get(name) ?? parcels.push({ topic, key, lists: [], heads: [], bytes: fileBytes }) - 1
-    numbers.set(name, at)
-    route.turn = this.#turn
-    route.parcelAt = at
+    const known = this.#lanes.get(name)
+    if (known !== undefined) return known
+    if (this.#lanes.size >= maxLanes) this.#lanes.clear()
+    const lane = { topic, key, turn: 0, parcelAt: 0 }
+    this.#lanes.set(name, lane)
+    return lane
   }
 }
 
