@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import type { Clock } from '../platform/clock.js'
 import { messageOf, StatsError } from '../platform/errors.js'
+import { requireLmdbFile } from '../platform/lmdb-file.js'
 import type { Log } from '../telemetry/log.js'
-import { busFull, isFullCode, unwritable } from './embedded-format.js'
+import { busFull, damaged, isFullCode, unwritable } from './embedded-format.js'
 
 type Table = Database<Buffer, Buffer>
 
@@ -59,7 +60,12 @@ const reservedBytes = 512 * 1024
 const lockWaitWarnMs = 10_000
 
 /** @throws StatsError with an exit code where the directory cannot be used */
-export function openEnv({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Env {
+export async function openEnv({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Promise<Env> {
+  for (const name of ['messages', 'groups'] as const) {
+    await requireLmdbFile(join(dir, name)).catch((error: unknown) => {
+      throw damaged(dir, error)
+    })
+  }
   const messages = openFile(dir, 'messages')
   const groups = openFile(dir, 'groups')
   const files = [messages, groups]

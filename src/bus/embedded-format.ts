@@ -54,6 +54,16 @@ export function unwritable(dir: string, cause: unknown): StatsError {
   )
 }
 
+/** The error for a file of the bus that is no database: LMDB would end the process. */
+export function damaged(dir: string, cause: unknown): StatsError {
+  if (systemCodeOf(cause) !== undefined) return unwritable(dir, cause)
+  return new StatsError(
+    'DS_BUS_DAMAGED',
+    `The embedded bus cannot use ${dir}: ${messageOf(cause)}, with all that is in that directory, or choose another directory with --bus-dir.`,
+    { cause, exitCode: ExitCode.config },
+  )
+}
+
 /** Of Node or of LMDB: no space, quota used up, file size limit, MDB_MAP_FULL. */
 export function isFullCode(code: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EFBIG', 28, 122, 27, -30792].some((full) => full === code)

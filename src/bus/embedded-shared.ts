@@ -56,7 +56,7 @@ export async function shareDir(options: DirOptions): Promise<SharedDir> {
 
 async function openDir(options: DirOptions & { partitions: number }): Promise<OpenDir> {
   const { dir, partitions, clock, leaseMs } = options
-  const env = openEnv(options)
+  const env = await openEnv(options)
   try {
     const wake = openWakeFile(options)
     const heartbeats = new Heartbeats(dir, clock, leaseMs)

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messagesOf, numbersOf, startReader, uniqueName, upTo } from '../support/bus-contract.js'
 import { makeTempBus, type TempBus } from '../support/temp-bus.js'
@@ -63,6 +63,20 @@ describe('directories that are refused', () => {
       message: expect.stringMatching(new RegExp(`${temp.dir}.*${message.source}.*`)),
     })
     expect((await readdir(temp.dir)).sort()).toEqual(Object.keys(files).sort())
+  })
+
+  test.each(['messages', 'groups'])('one whose %s are no database any more', async (name) => {
+    const bus = await temp.open()
+    await bus.publish('t', messagesOf(1))
+    await bus.close()
+    const file = join(temp.dir, name, 'data.mdb')
+    await writeFile(file, Buffer.alloc(10_000, 'x'))
+    await expect(temp.open()).rejects.toMatchObject({
+      code: 'DS_BUS_DAMAGED',
+      exitCode: 78,
+      message: expect.stringMatching(new RegExp(`${file} is damaged.*--bus-dir`)),
+    })
+    expect((await readFile(file)).every((byte) => byte === 120)).toBe(true)
   })
 
   test('a file in its place', async () => {
