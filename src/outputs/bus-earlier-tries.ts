@@ -1,5 +1,4 @@
 import type { Datapoints, MetricList } from '../model/metric-list.js'
-import type { Parcel } from './bus-parcels.js'
 import type { Drop } from './sink.js'
 
 /**
@@ -31,14 +30,11 @@ export class EarlierTries {
   }
 
   /** How many datapoints of these lists were given to the bus before, without an answer. */
-  countUnanswered(topics: Iterable<readonly [topic: string, parcels: readonly Parcel[]]>): number {
+  countUnanswered(lists: readonly MetricList[], topicOf: (list: MetricList) => string): number {
+    if (this.#unanswered.size === 0) return 0
     let count = 0
-    for (const [topic, parcels] of topics) {
-      const unanswered = this.#unanswered.get(topic)
-      if (unanswered === undefined) continue
-      for (const { lists } of parcels) {
-        for (const { datapoints } of lists) if (unanswered.has(datapoints)) count += datapoints.count
-      }
+    for (const list of lists) {
+      if (this.#unanswered.get(topicOf(list))?.has(list.datapoints)) count += list.datapoints.count
     }
     return count
   }

@@ -30,17 +30,29 @@ interface Route {
 /** Beyond that many lanes they are forgotten. Routes keep theirs, so a key may then have two messages in a write. */
 const maxLanes = 10_000
 
-interface OpenParcel extends Parcel {
-  readonly lists: MetricList[]
-  readonly heads: Uint8Array[]
-  readonly topic: string
-  bytes: number
-}
-
 /** Schema, marker and counts of a container file, rounded up. */
 const fileBytes = 1024
 /** Counts and sizes of a list, at most. */
 const listBytes = 24
+
+class OpenParcel implements Parcel {
+  readonly topic: string
+  readonly key: string
+  readonly lists: MetricList[] = []
+  readonly heads: Uint8Array[] = []
+  bytes = fileBytes
+
+  constructor({ topic, key }: Pick<Lane, 'topic' | 'key'>) {
+    this.topic = topic
+    this.key = key
+  }
+
+  add(list: MetricList, head: Uint8Array): void {
+    this.lists.push(list)
+    this.heads.push(head)
+    this.bytes += sizeOf(list, head)
+  }
+}
 
 /**
  * Sorts lists into parcels: those of one topic and key travel together, up to about `limitBytes`.
@@ -68,10 +80,7 @@ export class ParcelSorter {
       if (list.datapoints.count === 0) continue
       const { lane, head } = this.#routeOf(list)
       if (lane.turn !== this.#turn) this.#openParcel(lane, parcels)
-      const parcel = parcels[lane.parcelAt]!
-      parcel.lists.push(list)
-      parcel.heads.push(head)
-      parcel.bytes += head.length + list.datapoints.bytes.length + listBytes
+      parcels[lane.parcelAt]!.add(list, head)
     }
     const byTopic = new Map<string, Parcel[]>()
     for (const parcel of parcels) {
@@ -84,9 +93,8 @@ export class ParcelSorter {
   }
 
   #openParcel(lane: Lane, parcels: OpenParcel[]): void {
-    const { topic, key } = lane
     lane.turn = this.#turn
-    lane.parcelAt = parcels.push({ topic, key, lists: [], heads: [], bytes: fileBytes }) - 1
+    lane.parcelAt = parcels.push(new OpenParcel(lane)) - 1
   }
 
   #routeOf(list: MetricList): Route {
@@ -111,24 +119,20 @@ export class ParcelSorter {
 }
 
 /** Parcels that, as container files, are not larger than `limitBytes` by estimate; a list that is larger alone is cut as well. */
-function sliceParcel({ key, lists }: Parcel, limitBytes: number): Parcel[] {
-  const slices: MetricList[][] = []
-  let slice: MetricList[] = []
-  let bytes = fileBytes
-  for (const one of lists) {
-    for (const list of cutList(one, limitBytes - fileBytes)) {
-      const size = sizeOf(list)
-      if (slice.length > 0 && bytes + size > limitBytes) {
+function sliceParcel(parcel: OpenParcel, limitBytes: number): Parcel[] {
+  let slice = new OpenParcel(parcel)
+  const slices = [slice]
+  for (let at = 0; at < parcel.lists.length; at++) {
+    const head = parcel.heads[at]!
+    for (const list of cutList(parcel.lists[at]!, head, limitBytes - fileBytes)) {
+      if (slice.lists.length > 0 && slice.bytes + sizeOf(list, head) > limitBytes) {
+        slice = new OpenParcel(parcel)
         slices.push(slice)
-        slice = []
-        bytes = fileBytes
       }
-      slice.push(list)
-      bytes += size
+      slice.add(list, head)
     }
   }
-  if (slice.length > 0) slices.push(slice)
-  return slices.map((some) => ({ key, lists: some }))
+  return slices
 }
 
 /** Two smaller parcels with the same datapoints; none where there is but one datapoint. */
@@ -144,10 +148,10 @@ export function halveParcel({ key, lists }: Parcel): Parcel[] {
   return only === undefined ? [] : halveList(only).map((list) => ({ key, lists: [list] }))
 }
 
-function cutList(list: MetricList, limitBytes: number): MetricList[] {
-  if (sizeOf(list) <= limitBytes) return [list]
+function cutList(list: MetricList, head: Uint8Array, limitBytes: number): MetricList[] {
+  if (sizeOf(list, head) <= limitBytes) return [list]
   const halves = halveList(list)
-  return halves.length === 0 ? [list] : halves.flatMap((half) => cutList(half, limitBytes))
+  return halves.length === 0 ? [list] : halves.flatMap((half) => cutList(half, head, limitBytes))
 }
 
 function halveList(list: MetricList): MetricList[] {
@@ -162,6 +166,6 @@ function halveList(list: MetricList): MetricList[] {
   }))
 }
 
-function sizeOf(list: MetricList): number {
-  return list.datapoints.bytes.length + encodeHead(list).length + listBytes
+function sizeOf({ datapoints }: MetricList, head: Uint8Array): number {
+  return datapoints.bytes.length + head.length + listBytes
 }

@@ -55,8 +55,9 @@ class BusWriter {
   }
 
   async write(lists: readonly MetricList[]): Promise<WriteResult> {
-    const topics = [...this.#sorter.sort(this.#withoutPublished(lists))]
-    this.#repeated = this.#earlier.countUnanswered(topics)
+    const wanted = this.#withoutPublished(lists)
+    const topics = [...this.#sorter.sort(wanted)]
+    this.#repeated = this.#earlier.countUnanswered(wanted, this.#topicOf)
     // Settled, not raced: no publish may still be running when the batch comes again.
     const outcomes = await Promise.allSettled(topics.map(([topic, parcels]) => this.#publishTopic(topic, parcels)))
     const failures = outcomes.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
@@ -64,7 +65,7 @@ class BusWriter {
     if (fatal !== undefined) throw fatal
     const again = this.#repeated > 0 && { repeated: this.#repeated }
     if (failures.length > 0) {
-      this.#remember(topics, outcomes)
+      for (const [at, [topic]] of topics.entries()) this.#remember(topic, wanted, outcomes[at]!)
       return { status: 'retry', cause: asError(failures[0]), ...again }
     }
     const dropped = [...this.#earlier.forget(), ...outcomes.flatMap(dropsOf)]
@@ -74,16 +75,11 @@ class BusWriter {
   }
 
   /** Only where a write failed: to remember every list costs as much as to encode it. */
-  #remember(
-    topics: readonly (readonly [topic: string, parcels: readonly Parcel[]])[],
-    outcomes: readonly PromiseSettledResult<Drop[]>[],
-  ): void {
-    for (const [at, [topic, parcels]] of topics.entries()) {
-      const outcome = outcomes[at]!
-      const lists = parcels.flatMap((parcel) => parcel.lists)
-      if (outcome.status === 'fulfilled') this.#earlier.addPublished(topic, lists, outcome.value)
-      else if (!leftNothing(outcome.reason)) this.#earlier.addUnanswered(topic, lists)
-    }
+  #remember(topic: string, lists: readonly MetricList[], outcome: PromiseSettledResult<Drop[]>): void {
+    // The lists as they came, not as they were cut to fit: only those come again.
+    const ofTopic = lists.filter((list) => this.#topicOf(list) === topic)
+    if (outcome.status === 'fulfilled') this.#earlier.addPublished(topic, ofTopic, outcome.value)
+    else if (!leftNothing(outcome.reason)) this.#earlier.addUnanswered(topic, ofTopic)
   }
 
   /** Without those that the bus has already, from an earlier try of this write. */

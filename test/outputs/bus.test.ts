@@ -174,6 +174,35 @@ describe('what is published', () => {
     expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 1, repeated: 1, dropped })
   })
 
+  test('a list that is cut to fit is known again as well', async () => {
+    const script: { fails?: Error; failsFor?: string } = { fails: new Error('no answer'), failsFor: 'metrics-b' }
+    const { bus, published } = fakeBus(script)
+    const sink = createBusSink({ bus, topicOf, counters: new Counters(), maxMessageBytes: 3000 })
+    const lists = [
+      { ...list('a', []), datapoints: points(upTo(4), 'n'.repeat(1000)) },
+      { ...list('b', []), datapoints: points(upTo(4), 'n'.repeat(1000)) },
+    ]
+    expect(await sink.write(lists, never)).toMatchObject({ status: 'retry' })
+    delete script.fails
+    expect(await sink.write(lists, never)).toEqual({ status: 'sent', datapoints: 8, repeated: 4 })
+    const topics = published.map(({ topic }) => topic)
+    expect(topics.length).toBeGreaterThan(2)
+    expect(topics).toEqual(topics.toSorted())
+    expect(published.flatMap(({ values }) => values)).toEqual([...upTo(4), ...upTo(4)])
+  })
+
+  test('any number of keys have a message each, write after write', async () => {
+    const { bus, published } = fakeBus()
+    const sink = createBusSink({ bus, topicOf, counters: new Counters() })
+    const lists = upTo(10_500).map((number) => list('a', [number], { container_id: String(number) }))
+    for (let round = 0; round < 2; round++) {
+      await sink.write(lists, never)
+      expect(published.splice(0).map(({ key, values }) => [key, values])).toEqual(
+        upTo(10_500).map((number) => [String(number), [number]]),
+      )
+    }
+  })
+
   test('what a bus certainly did not store is not called repeated', async () => {
     const script: { fails?: Error } = { fails: new StatsError('DS_BUS_FULL', 'no room') }
     const sink = createBusSink({ bus: fakeBus(script).bus, topicOf, counters: new Counters() })
