@@ -48,9 +48,16 @@ export function memoryMbytesOf(pid) {
   return { rss: mbytes('VmRSS'), own: mbytes('RssAnon') }
 }
 
+/** How often the kernel is asked again whose list left a socket out, which happens while others are opened and closed. */
+const readings = 50
+
 /** Datagrams that the kernel dropped at these ports of 127.0.0.1, because a socket's buffer was full. */
 export function kernelDropsAt(...ports) {
-  return udpSocketsAt(ports).reduce((drops, columns) => drops + Number(columns[12]), 0)
+  for (let reading = 0; reading < readings; reading++) {
+    const sockets = udpSocketsAt(ports)
+    if (sockets.length === ports.length) return sockets.reduce((drops, columns) => drops + Number(columns[12]), 0)
+  }
+  throw new Error(`/proc/net/udp does not list all of the ports ${ports}`)
 }
 
 /** Whether 127.0.0.1:`port` is taken. */

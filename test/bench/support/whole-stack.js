@@ -69,7 +69,8 @@ export async function startWholeStack(bench, name, periods) {
     /**
      * Puts numbered lines on the stack with the product's own emitter.
      *
-     * @returns how fast they were sent, and whether all came out within `graceMs` after the last one
+     * @returns how fast they were sent; how many packets the kernel dropped, and how many of the other lines were not out
+     * `graceMs` after the last one
      */
     async emit({ rate, seconds, graceMs }) {
       const count = Math.round(rate * seconds)
@@ -81,9 +82,11 @@ export async function startWholeStack(bench, name, periods) {
       const { linesPerSecond } = await emitter.logWhere(({ msg }) => msg === 'done')
       emitted += count
       const out = await untilOut(before.out + count, graceMs)
-      const lossless = kernelDropsAt(port) === before.drops && out >= before.out + count
+      const kernelDrops = kernelDropsAt(port) - before.drops
+      const missing = Math.max(0, before.out + count - out)
+      const lossless = kernelDrops === 0 && missing === 0
       if (!lossless) await untilQuiet()
-      return { lossless, linesPerSecond }
+      return { lossless, linesPerSecond, kernelDrops, missing }
     },
     /** Ends all, each after the one before it: what was sent was dropped by the kernel or came out. */
     async stop() {
