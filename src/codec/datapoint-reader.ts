@@ -14,30 +14,38 @@ const fourMore = 0x80808080 | 0
 export class DatapointReader {
   /** Holds the name, in UTF-8, for as long as the list is read. */
   view: DataView = new DataView(new ArrayBuffer(0))
+  /** Whether this is the first datapoint of its list. */
+  isFirst = false
   nameStart = 0
   nameLength = 0
   /** Milliseconds since 1970, exact up to 2^53. */
   timeMs = 0
   value = 0
+  #buffer: ArrayBufferLike = this.view.buffer
   #bytes: Uint8Array = new Uint8Array(0)
   #pos = 0
   #end = 0
+  #count = 0
   #left = 0
 
   /** Begins with another list. */
   open({ count, bytes }: Datapoints): void {
     const { buffer, byteOffset } = bytes
     // Lists of one message lie in one memory.
-    if (buffer !== this.view.buffer) this.view = new DataView(buffer)
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer
+      this.view = new DataView(buffer)
+    }
     this.#bytes = bytes
     this.#pos = byteOffset
     this.#end = byteOffset + bytes.length
-    this.#left = count
+    this.#count = this.#left = count
   }
 
   /** Moves to the next datapoint; false where there is none, after `count` of them or where the bytes do not hold so many. */
   next(): boolean {
     if (this.#left === 0) return false
+    this.isFirst = this.#left === this.#count
     this.#left--
     return this.#nextUsual() || this.#nextOfAnyKind()
   }

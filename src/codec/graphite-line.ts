@@ -62,13 +62,14 @@ const NUMBERS_BYTES = 51
  * and so is a line of more than 16 KiB, at which carbon would close the connection.
  */
 export function createGraphiteLines({ beforeOf, nameOf, behindOf }: GraphiteNames): LineEncoder {
-  const beforeParts = createTagsCache((tags) => new LinePart(beforeOf(tags)))
-  const behindParts = createTagsCache((tags) => new LinePart(behindOf(tags)))
+  const partsOf = createTagsCache((tags) => ({
+    before: new LinePart(beforeOf(tags)),
+    behind: new LinePart(behindOf(tags)),
+  }))
   const names = new NameCache((name) => new LinePart(nameOf(name)))
   const reader = new DatapointReader()
   return ({ tags, datapoints }, lines) => {
-    const before = beforeParts(tags)
-    const behind = behindParts(tags)
+    const { before, behind } = partsOf(tags)
     const longestName = LINE_LIMIT_BYTES - NUMBERS_BYTES - before.length - behind.length
     let read = 0
     let notFinite = 0

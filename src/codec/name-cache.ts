@@ -12,28 +12,29 @@ export interface KnownName<Made> {
 
 interface Entry<Made> extends KnownName<Made> {
   readonly bytes: DataView
+  readonly length: number
   /** What came behind it the last time: the first guess for the next time. */
   next: Entry<Made> | undefined
 }
 
 /**
- * Remembers what `make` answered for the names of datapoints, as a text cache does. Names come in the same order again and again,
- * so most are recognised by their bytes, without a string and without a look into a table.
+ * Remembers what `make` answered for the names of datapoints, as a text cache does. Within lists, names come in the same order again
+ * and again, so most are recognised by their bytes, without a string and without a look into a table.
  */
 export class NameCache<Made> {
   readonly #entryOf: (text: string) => Entry<Made>
   #last: Entry<Made> | undefined
 
   constructor(make: (text: string) => Made, limit?: number) {
-    const newEntry = (text: string) => ({ text, made: make(text), bytes: viewOf(Buffer.from(text)), next: undefined })
-    this.#entryOf = createTextCache<Entry<Made>>(newEntry, limit)
+    this.#entryOf = createTextCache((text) => newEntry(text, make(text)), limit)
   }
 
   /** The name of the datapoint at which the reader stands. */
-  nameAt(reader: DatapointReader): KnownName<Made> {
-    const { view, nameStart, nameLength } = reader
+  nameAt({ view, nameStart, nameLength, isFirst }: DatapointReader): KnownName<Made> {
+    // What the list before ended with says nothing of this one.
+    if (isFirst) this.#last = undefined
     const guess = this.#last?.next
-    if (guess?.bytes.byteLength === nameLength && sameBytes(guess.bytes, 0, view, nameStart, nameLength)) {
+    if (guess?.length === nameLength && sameBytes(guess.bytes, 0, view, nameStart, nameLength)) {
       this.#last = guess
       return guess
     }
@@ -46,4 +47,9 @@ export class NameCache<Made> {
     this.#last = entry
     return entry
   }
+}
+
+function newEntry<Made>(text: string, made: Made): Entry<Made> {
+  const bytes = Buffer.from(text)
+  return { text, made, bytes: viewOf(bytes), length: bytes.length, next: undefined }
 }

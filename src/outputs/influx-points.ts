@@ -52,7 +52,7 @@ export class InfluxPointMaker {
       const known = this.#book.tagSetOf(tags)
       let read = 0
       for (reader.open(datapoints); reader.next(); read++) {
-        const series = known.seriesOf(this.#book.fieldAt(reader))
+        const series = known.seriesOf(this.#book.fieldAt(reader), reader.isFirst)
         if (Number.isFinite(reader.value)) this.#add(write, series, reader.timeMs, reader.value)
         else write.notFinite++
       }

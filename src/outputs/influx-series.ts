@@ -43,7 +43,9 @@ export class TagSet {
     this.#head = head
   }
 
-  seriesOf(name: KnownName<LinePart>): Series {
+  /** @param isFirst of its list: what the list before ended with says nothing of it */
+  seriesOf(name: KnownName<LinePart>, isFirst: boolean): Series {
+    if (isFirst) this.#last = undefined
     const guess = this.#last?.next
     if (guess?.name === name.text) {
       this.#last = guess
