@@ -35,6 +35,19 @@ export function createPieceWriter<Fault>(encode: LineEncoder): PieceWriter<Fault
   }
 }
 
+/** The lines of a whole batch. */
+export interface RenderedBatch extends Required<RenderedCounts> {
+  readonly bytes: Buffer
+}
+
+/** For a peer that wants a batch in one piece. The bytes are the caller's for good. */
+export function renderBatch(lists: readonly MetricList[], encode: LineEncoder): RenderedBatch {
+  const lines = new LineBuffer()
+  const counts = new BatchCounts()
+  for (const list of lists) counts.add(encode(list, lines))
+  return { bytes: lines.finish(), ...counts }
+}
+
 /** The counts of lists, added up. */
 export class BatchCounts implements Required<RenderedCounts> {
   datapoints = 0
