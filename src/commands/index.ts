@@ -44,6 +44,7 @@ export const workingCommands: readonly WorkingCommand[] = [
     options: statsdProxyOptions,
     check: checkStatsdProxy,
     peers: statsdProxyPeers,
+    shortLivedBuffers: true,
     load: () => import('./statsd-proxy.js'),
   }),
   defineCommand({
@@ -67,6 +68,7 @@ export const workingCommands: readonly WorkingCommand[] = [
     options: statsdProxyExecOptions,
     check: checkStatsdProxyExec,
     peers: statsdProxyExecPeers,
+    shortLivedBuffers: true,
     load: () => import('./statsd-proxy-exec.js'),
   }),
   defineCommand({
