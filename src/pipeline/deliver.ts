@@ -210,9 +210,7 @@ class QueuedDelivery implements Delivery {
   /** False where the deadline came first: the batches are back in the queue. */
   async #writeUntilSettled(batches: QueuedBatch[]): Promise<boolean> {
     for (;;) {
-      const lists = this.#stage(
-        batches.length === 1 ? (batches[0] as QueuedBatch).lists : batches.flatMap((b) => b.lists),
-      )
+      const lists = this.#stage(listsOf(batches))
       let result: WriteResult
       this.#watch.asked()
       try {
@@ -288,6 +286,12 @@ class QueuedDelivery implements Delivery {
     }
     this.#queuedBytes = 0
   }
+}
+
+function listsOf(batches: readonly QueuedBatch[]): readonly MetricList[] {
+  if (batches.length === 1) return (batches[0] as QueuedBatch).lists
+  // Half the time of `flatMap`.
+  return ([] as MetricList[]).concat(...batches.map(({ lists }) => lists))
 }
 
 /** How long sources wait for a sink that is being opened. */
