@@ -4,6 +4,8 @@ import { core, costOf, startWorker } from '../support/processes.js'
 import { checkLedger, startCollector } from '../support/stack.js'
 
 const connections = 20
+/** About three million datapoints: then V8 has settled. */
+const warmUpRounds = 6
 
 const shapes = [
   { lists: 10, datapoints: 10, load: 500_000, target: 0.4 },
@@ -36,7 +38,7 @@ async function measureShape(bench, name, { lists, datapoints, load, target }, co
 
   const sent = Object.fromEntries(Object.keys(subjects).map((subject) => [subject, 0]))
   const rounds = Object.fromEntries(Object.keys(subjects).map((subject) => [subject, () => round(subject)]))
-  await alternate(2, rounds)
+  await alternate(bench.quick ? 1 : warmUpRounds, rounds)
   const samples = await alternate(bench.rounds, rounds)
 
   async function round(subject) {

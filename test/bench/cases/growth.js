@@ -7,7 +7,7 @@ import { kernelDropsAt, memoryMbytesOf } from '../support/usage.js'
 const part = 'growth'
 const target = 1.2
 const lines = 30
-const packets = 8000
+const packets = 6000
 /** Below what the proxy takes: a thousand full socket buffers at once would be more than it may hold for the collector. */
 const packetsPerSecond = 4000
 const manyMbytes = 150
@@ -49,12 +49,11 @@ async function measureProxies(bench, what, sizes) {
       core: core.measured,
     })
     const idleMbytes = memoryMbytesOf(proxy.pid).rss
-    subjects[size] = { proxy, idleMbytes, sender: startWorker('udp-send', { lines, series }), sent: 0 }
+    subjects[size] = { ...proxy, idleMbytes, sender: startWorker('udp-send', { lines, series }), sent: 0 }
   }
-  const rounds = {
-    few: () => round(bench, subjects.few),
-    many: () => round(bench, subjects.many),
-  }
+  const floors = what === 'containers' ? await startFloors(subjects) : {}
+  const rounds = {}
+  for (const [size, subject] of Object.entries({ ...subjects, ...floors })) rounds[size] = () => round(bench, subject)
   await alternate(3, rounds)
   const samples = await alternate(bench.rounds, rounds)
   report(
@@ -63,25 +62,44 @@ async function measureProxies(bench, what, sizes) {
     { few: `statsd-proxy, ${sizes.few.name}`, many: `statsd-proxy, ${sizes.many.name}` },
     'µs/line',
   )
+  if (what === 'containers') reportFloors(bench, samples, sizes)
   if (what === 'containers' && !bench.quick) {
     const value = subjects.many.idleMbytes
     const memory = { unit: 'MiB', value, target: manyMbytes, subject: 'dcos-stats' }
     bench.report({ part, case: `idle: memory of statsd-proxy with ${sizes.many.name}`, ...memory })
   }
-  for (const { proxy, sender, sent } of Object.values(subjects)) {
-    const [ledger] = await proxy.stop()
+  for (const { stop, sender, sent } of Object.values(subjects)) {
+    const [ledger] = await stop()
     checkLedger(ledger, { received: sent, lost: 0 })
     await sender.end()
   }
+  for (const floor of Object.values(floors)) await floor.end()
   await reader.end()
 }
 
+/** Bare sockets cost more, too, when there are a thousand of them: so much of the growth is not the proxy's. */
+async function startFloors(subjects) {
+  const floors = {}
+  for (const [size, { ports, sender }] of Object.entries(subjects)) {
+    const floor = startWorker('udp-count', {}, { core: core.measured })
+    floors[`${size}Floor`] = { ...floor, ...(await floor.call('open', { sockets: ports.length })), sender, sent: 0 }
+  }
+  return floors
+}
+
+function reportFloors(bench, samples, sizes) {
+  const few = { part, case: sizes.few.name, subject: 'dgram, counting packets', unit: 'µs/line' }
+  bench.report({ ...few, ...costs(samples.fewFloor) })
+  const ratio = ratioOf(samples.manyFloor, samples.fewFloor, 'cpuUs')
+  bench.report({ ...few, case: sizes.many.name, ...costs(samples.manyFloor), ratio, base: sizes.few.name })
+}
+
 function round(bench, subject) {
-  const { proxy, sender } = subject
-  const drops = () => kernelDropsAt(...proxy.ports)
-  return costOf(proxy.pid, async () => {
+  const { pid, ports, sender } = subject
+  const drops = () => kernelDropsAt(...ports)
+  return costOf(pid, async () => {
     const before = drops()
-    const given = { ports: proxy.ports, packets: bench.share(packets), packetsPerSecond }
+    const given = { ports, packets: bench.share(packets), packetsPerSecond }
     const sent = await sender.call('send', { ...given, limitSeconds: bench.roundLimitSeconds })
     const taken = (sent.packets - (drops() - before)) * lines
     subject.sent += taken
@@ -126,9 +144,12 @@ function report(bench, samples, titles, unit) {
       case: titles[size],
       subject: 'dcos-stats',
       unit,
-      cpu: median(samples[size].map(({ cpuUs }) => cpuUs)),
-      wall: median(samples[size].map(({ wallUs }) => wallUs)),
+      ...costs(samples[size]),
       ...(size === 'many' && { ratio: ratioOf(samples.many, samples.few, 'cpuUs'), base: titles.few, target }),
     })
   }
+}
+
+function costs(samples) {
+  return { cpu: median(samples.map(({ cpuUs }) => cpuUs)), wall: median(samples.map(({ wallUs }) => wallUs)) }
 }
