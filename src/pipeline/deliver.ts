@@ -149,7 +149,8 @@ class QueuedDelivery implements Delivery {
     while (this.#queuedBytes > limitBytes && this.#queue.length > 1) {
       const batch = this.#queue.shift() as QueuedBatch
       this.#queuedBytes -= batch.bytes
-      this.ledger.drop(dropReason, batch.datapoints)
+      // A flood can be more than a sink takes that is there and answers.
+      this.ledger.drop(this.#watch.isAway() ? dropReason : 'queue_full', batch.datapoints)
       this.#settle(batch)
     }
   }

@@ -21,7 +21,10 @@ export interface DeliveryOptions {
   readonly through?: readonly Stage[]
   /** False: the batch is dropped as `global_limit`. */
   readonly admit?: (batch: BatchFigures) => boolean
-  /** What may wait in memory, half of it for batches to fill. With `whenFull` wait, `push` waits; else the oldest batches go, counted as `dropReason`. */
+  /**
+   * What may wait in memory, half of it for batches to fill. With `whenFull` wait, `push` waits; else the oldest batches go,
+   * counted as `dropReason` while the sink is away, and as `queue_full` where more comes than it takes.
+   */
   readonly queue: {
     readonly limitBytes: number
     readonly whenFull: 'wait' | 'drop_oldest'

@@ -14,12 +14,16 @@ export interface SinkWatch {
   asked(): void
   failed(cause: Error, retryInMs: number, heldDatapoints: number): void
   taken(): void
+  /** Whether the last write failed, or has had no answer for longer than a busy sink needs. */
+  isAway(): boolean
   /** Nothing more will be asked. */
   stop(): void
 }
 
 /** A restart of a peer is no reason to be called unready; what lasts longer is. */
 const awayMs = 10_000
+/** A sink that is there answers sooner, however busy. */
+const busyMs = 1000
 
 export function createSinkWatch({
   name,
@@ -33,6 +37,7 @@ export function createSinkWatch({
   readiness: SinkReadiness | undefined
 }): SinkWatch {
   let cancel: Cancel | undefined
+  let askedAtMs: number | undefined
   let failingSinceMs: number | undefined
   let cause: string | undefined
   let away = false
@@ -46,6 +51,7 @@ export function createSinkWatch({
 
   return {
     asked() {
+      askedAtMs = clock.monotonicMs()
       cancel ??= clock.after(awayMs, tellAway)
     },
     failed(error, retryInMs, heldDatapoints) {
@@ -56,7 +62,7 @@ export function createSinkWatch({
     },
     taken() {
       cancel?.()
-      cancel = cause = undefined
+      cancel = cause = askedAtMs = undefined
       if (failingSinceMs !== undefined) {
         const fields = { sink: name, awayMs: Math.round(clock.monotonicMs() - failingSinceMs) }
         log.info(fields, `${name} takes data again`)
@@ -64,6 +70,9 @@ export function createSinkWatch({
       failingSinceMs = undefined
       if (away) readiness?.ready()
       away = false
+    },
+    isAway() {
+      return failingSinceMs !== undefined || (askedAtMs !== undefined && clock.monotonicMs() - askedAtMs > busyMs)
     },
     stop() {
       cancel?.()

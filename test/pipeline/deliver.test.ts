@@ -122,6 +122,29 @@ describe('createDelivery', () => {
     expectBalanced(ledger)
   })
 
+  test('where the sink is there and more comes than it takes, they are counted as queue_full', async () => {
+    const { clock, sink, ledger, push } = await start({
+      queue: { limitBytes: 1000, whenFull: 'drop_oldest', dropReason: 'collector_away' },
+    })
+    const writing = createGate()
+    sink.answers.push(async (lists) => {
+      await writing.promise
+      return { status: 'sent', datapoints: countDatapoints(lists) }
+    })
+    await push(listOf(1))
+    await clock.advance(0)
+    for (const count of [50, 40, 30]) await push(listOf(count))
+    expect(ledger.snapshot()).toMatchObject({ dropped: { queue_full: 50 }, held: 71 })
+    // One that answers nothing for long is not there.
+    await clock.advance(1001)
+    await push(listOf(60))
+    expect(ledger.snapshot()).toMatchObject({ dropped: { queue_full: 50, collector_away: 70 }, held: 61 })
+    writing.open()
+    await clock.advance(0)
+    expectBalanced(ledger)
+    expect(ledger.forwarded).toBe(61)
+  })
+
   test('half-filled batches leave early where they are half of what may wait, and count for it', async () => {
     const triggers: string[] = []
     const { sink, push } = await start({
