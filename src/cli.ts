@@ -8,7 +8,6 @@ import type { CommandContext, Program } from './commands/command.js'
 import { type Invocation, readCommandLine } from './commands/command-line.js'
 import { ExitCode, StatsError, systemCodeOf } from './platform/errors.js'
 import type { ParentChannel } from './platform/inheritance.js'
-import { letYoungGenerationGrow } from './platform/young-generation.js'
 
 /** The one place that reads the command line and the environment, listens to signals, and ends the process. */
 const { argv, env, stdout, stderr } = process
@@ -43,7 +42,6 @@ async function runCommand(
   version: string,
 ): Promise<void> {
   const { signal, takeSignals, readerGone } = listenToTheOutside()
-  if (command.shortLivedBuffers !== true) letYoungGenerationGrow()
   try {
     const readFile = (path: string) => readFileSync(path, 'utf8')
     const prepared = await command.prepare({ flags, strays, environment: env, home: homedir(), readFile })

@@ -64,8 +64,6 @@ export interface CommandText<Rows extends OptionRows = OptionRows> {
   readonly options: Rows
   /** What an exit code means here, where that is more than `--help` says of every command. */
   readonly exitCodes?: Readonly<Record<string, string>>
-  /** Whether it lives from buffers that come and go at once: see platform/young-generation.ts. */
-  readonly shortLivedBuffers?: boolean
 }
 
 /** A command as it is declared. `load` brings in its parts, so that `--help` does not have to. */

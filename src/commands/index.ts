@@ -44,7 +44,6 @@ export const workingCommands: readonly WorkingCommand[] = [
     options: statsdProxyOptions,
     check: checkStatsdProxy,
     peers: statsdProxyPeers,
-    shortLivedBuffers: true,
     load: () => import('./statsd-proxy.js'),
   }),
   defineCommand({
@@ -68,7 +67,6 @@ export const workingCommands: readonly WorkingCommand[] = [
     options: statsdProxyExecOptions,
     check: checkStatsdProxyExec,
     peers: statsdProxyExecPeers,
-    shortLivedBuffers: true,
     load: () => import('./statsd-proxy-exec.js'),
   }),
   defineCommand({
