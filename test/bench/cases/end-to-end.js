@@ -1,4 +1,4 @@
-import { percentile } from '../support/figures.js'
+import { median, percentile } from '../support/figures.js'
 import { memoryMbytesOf } from '../support/usage.js'
 import { defaultPeriods, fastPeriods, startWholeStack } from '../support/whole-stack.js'
 
@@ -76,9 +76,9 @@ async function soak(bench, stack, rate) {
   const warmSeconds = bench.quick ? 1 : 10
   const load = stack.emit({ rate, seconds, graceMs: 10_000 })
   await new Promise((resolve) => setTimeout(resolve, warmSeconds * 1000))
-  const early = memoryOf(stack, 'own')
-  await new Promise((resolve) => setTimeout(resolve, (seconds - warmSeconds) * 1000))
-  const late = memoryOf(stack, 'own')
+  const samples = await memoryDuring(stack, seconds - warmSeconds)
+  const early = medians(samples.slice(0, samples.length / 4))
+  const late = medians(samples.slice(-samples.length / 4))
   const { lossless, kernelDrops, missing } = await load
   const shared = { part: 'growth', subject: 'dcos-stats' }
   const name = `${seconds} s at 80 % of the highest rate`
@@ -88,6 +88,22 @@ async function soak(bench, stack, rate) {
     const memory = { unit: 'MiB, end over early', value: late[role], ratio: late[role] / early[role], target: 1.1 }
     bench.report({ ...shared, case: `${name}: memory of ${role}`, ...memory })
   }
+}
+
+/** What each role has of its own, every half second: what a queue holds at one moment says nothing. */
+async function memoryDuring(stack, seconds) {
+  const samples = []
+  for (const endMs = performance.now() + seconds * 1000; performance.now() < endMs; ) {
+    samples.push(memoryOf(stack, 'own'))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  return samples
+}
+
+function medians(samples) {
+  return Object.fromEntries(
+    Object.keys(samples[0]).map((role) => [role, median(samples.map((sample) => sample[role]))]),
+  )
 }
 
 async function measureDefaults(bench, rate) {
