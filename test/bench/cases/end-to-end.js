@@ -77,8 +77,9 @@ async function soak(bench, stack, rate) {
   const load = stack.emit({ rate, seconds, graceMs: 10_000 })
   await new Promise((resolve) => setTimeout(resolve, warmSeconds * 1000))
   const samples = await memoryDuring(stack, seconds - warmSeconds)
-  const early = medians(samples.slice(0, samples.length / 4))
-  const late = medians(samples.slice(-samples.length / 4))
+  const quarter = Math.ceil(samples.length / 4)
+  const early = medians(samples.slice(0, quarter))
+  const late = medians(samples.slice(-quarter))
   const { lossless, kernelDrops, missing } = await load
   const shared = { part: 'growth', subject: 'dcos-stats' }
   const name = `${seconds} s at 80 % of the highest rate`
