@@ -18,7 +18,7 @@ export interface Claim extends PartitionId {
 
 export interface Assignment {
   readonly claimed: readonly Claim[]
-  /** To be handed over: others wait for them. */
+  /** No longer to be read: others wait for them, or took them while this member gave no sign of life. */
   readonly released: readonly Claim[]
 }
 
@@ -82,7 +82,7 @@ export class Membership {
     this.#wake.touch()
   }
 
-  /** True where the last `settle` left a partition with this member that belongs to another, because it was busy. */
+  /** True where the last `settle` left a partition with this member that belongs to another, because it was busy: settle again. */
   get waitsForBusy(): boolean {
     return this.#waitsForBusy
   }
@@ -167,9 +167,9 @@ export class Membership {
   #plan(group: GroupRecord, held: readonly Claim[], isBusy: (claim: Claim) => boolean): Plan {
     const dead = this.#dead(group)
     const share = this.#share(group, dead)
-    const beyond = held.filter((claim) => !share.has(keyOf(claim)))
-    const released = beyond.filter((claim) => !isBusy(claim))
-    const heldKeys = new Set(held.map(keyOf))
+    const theirs = held.filter((claim) => !share.has(keyOf(claim)) || this.#place(claim).owner !== this.id)
+    const released = new Set(theirs.filter((claim) => !isBusy(claim)))
+    const heldKeys = new Set(held.filter((claim) => !released.has(claim)).map(keyOf))
     const missing = [...share.values()].filter((id) => !heldKeys.has(keyOf(id)))
     const gone = new Set(['', this.id, ...dead])
     const free = missing.flatMap((id) => {
@@ -179,10 +179,10 @@ export class Membership {
     const outcast = group.members[this.id] === undefined
     return {
       dead,
-      released,
+      released: [...released],
       free,
-      nothingToDo: dead.length + released.length + free.length === 0 && !outcast,
-      waitsForBusy: beyond.length > released.length,
+      nothingToDo: dead.length + released.size + free.length === 0 && !outcast,
+      waitsForBusy: theirs.length > released.size,
     }
   }
 
@@ -191,6 +191,7 @@ export class Membership {
     let taken: Promise<boolean>[] = []
     const done = await this.#env.commitIf(this.#env.groups, this.#groupKey, version, () => {
       this.#put(this.#withSelf({ ...group, members: Object.fromEntries(living) }), (version ?? 0) + 1)
+      // What another has taken has another version: it stays where it is.
       for (const claim of plan.released) void this.#putPlace(claim, claim.position, '')
       taken = plan.free.map((claim) => this.#putPlace(claim, claim.position, this.id))
     })

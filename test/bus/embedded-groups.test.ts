@@ -1,6 +1,10 @@
 import type { IncomingMessage, OnBatch } from '../../src/bus/bus.js'
+import { type Claim, Membership } from '../../src/bus/embedded-groups.js'
 import { partitionOfKey } from '../../src/bus/embedded-records.js'
+import { type SharedDir, shareDir } from '../../src/bus/embedded-shared.js'
+import { silentLog } from '../../src/telemetry/log.js'
 import { messagesOf, numbersOf, startReader, textsOf, uniqueName, upTo, waitFor } from '../support/bus-contract.js'
+import { createFakeClock } from '../support/fake-clock.js'
 import { createGate } from '../support/gate.js'
 import { makeTempBus, type TempBus } from '../support/temp-bus.js'
 
@@ -169,4 +173,59 @@ test('a name of a group that cannot be kept is refused', async () => {
   const bus = await temp.open()
   const reader = startReader(bus, { topics: ['a'], group: 'g'.repeat(250) })
   await expect(reader.ended).rejects.toMatchObject({ code: 'DS_BUS_CONFIG', exitCode: 78 })
+})
+
+describe('a member that gave no sign of life for longer than its lease', () => {
+  const topic = 'metrics-a'
+  const clock = createFakeClock()
+  const moved = (claims: readonly Claim[], position: bigint) => claims.map((claim) => ({ claim, position }))
+  const idle = () => false
+  const busy = () => true
+  let shared: SharedDir
+  let sleeper: Membership
+  let other: Membership
+  let before: readonly Claim[]
+  let taken: readonly Claim[]
+
+  beforeEach(async () => {
+    shared = await shareDir({ dir: temp.dir, clock, log: silentLog, leaseMs: 1000 })
+    await shared.store.append(topic, messagesOf(64, 64))
+    sleeper = await join()
+    other = await join()
+    before = (await sleeper.settle([], idle)).claimed
+    const own = (await other.settle([], idle)).claimed
+    await clock.advance(1000)
+    other.heartbeat()
+    taken = [...own, ...(await other.settle(own, idle)).claimed]
+    await other.commit(moved(taken, 3n))
+    sleeper.heartbeat()
+  })
+  afterEach(() => shared.release())
+
+  async function join(): Promise<Membership> {
+    const member = new Membership(shared, { topics: [topic], group: 'g', from: 'earliest' })
+    await member.join()
+    return member
+  }
+
+  test('gives up what others took, and goes on where they were', async () => {
+    expect([before.length, taken.length]).toEqual([4, 8])
+    expect(await sleeper.settle(before, idle)).toEqual({ claimed: [], released: before })
+    const { released } = await other.settle(taken, idle)
+    const { claimed } = await sleeper.settle([], idle)
+    expect(claimed.map(({ partition, position }) => [partition, position])).toEqual(
+      released.map(({ partition }) => [partition, 3n]),
+    )
+    expect(claimed).toHaveLength(4)
+    expect(await sleeper.commit(moved(claimed, 4n))).toEqual([])
+  })
+
+  test('in the middle of a batch: when that has ended', async () => {
+    expect(await sleeper.settle(before, busy)).toEqual({ claimed: [], released: [] })
+    await other.settle(taken, idle)
+    expect(await sleeper.settle(before, busy)).toEqual({ claimed: [], released: [] })
+    expect(sleeper.waitsForBusy).toBe(true)
+    expect(await sleeper.commit(moved(before, 8n))).toEqual(before)
+    expect((await sleeper.settle([], idle)).claimed.map(({ position }) => position)).toEqual([3n, 3n, 3n, 3n])
+  })
 })
