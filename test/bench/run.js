@@ -2,27 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { createBench } from './support/bench.js'
+import { readOptions, UsageError, usage } from './support/options.js'
 import { addNodeFlags, endAll } from './support/processes.js'
 import { updateReadme } from './support/readme.js'
 
-const parts = ['proxy', 'collector', 'consume', 'bus', 'end-to-end', 'growth', 'start']
-
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    // A part of a case's name: only such cases are measured.
-    case: { type: 'string', default: '' },
-    only: { type: 'string', default: parts.join(',') },
-    rounds: { type: 'string' },
-    program: { type: 'string', default: fileURLToPath(new URL('../../dist/cli.js', import.meta.url)) },
-    profile: { type: 'string' },
-    json: { type: 'string' },
-    update: { type: 'boolean', default: false },
-  },
-})
+const options = optionsOrExit()
 
 const dir = mkdtempSync(join(tmpdir(), 'dcos-stats-bench-'))
 process.on('exit', () => {
@@ -36,10 +21,10 @@ const bench = createBench({
   program: resolve(options.program),
   quick: options.quick,
   caseName: options.case,
-  rounds: options.rounds === undefined ? undefined : Number(options.rounds),
+  rounds: options.rounds,
 })
 if (options.profile !== undefined) addNodeFlags(['--cpu-prof', '--cpu-prof-dir', resolve(options.profile)])
-for (const name of options.only.split(',')) {
+for (const name of options.only) {
   const { default: measure } = await import(`./cases/${name}.js`)
   await measure(bench)
 }
@@ -49,3 +34,16 @@ if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(re
 if (options.update) updateReadme(results, bench.table())
 process.exitCode = results.failures.length > 0 ? 1 : 0
 process.exit()
+
+function optionsOrExit() {
+  try {
+    const options = readOptions(process.argv.slice(2))
+    if (!options.help) return options
+    process.stdout.write(usage)
+    process.exit(0)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`${error.message}\n\n${usage}`)
+    process.exit(2)
+  }
+}
