@@ -16,7 +16,8 @@ describe('what may stand where the cursor is', () => {
     ['commands', 'co', ['collector', 'consume', 'config', 'completion']],
     ['words of a command', 'emit ', ['statsd', 'avro']],
     ['words of a command about commands', 'config show em', ['emit']],
-    ['flags, where no word can follow', 'emit avro --block-', ['--block-size', '--block-tick-ms']],
+    ['the one flag that begins so', 'collector --listen', ['--listen-endpoint']],
+    ['flags, where no word can follow', 'emit avro --bl', ['--block-size', '--block-tick-ms']],
     ['flags of the command that a group alone stands for', 'emit --lines', ['--lines-per-packet']],
     ['and not of its others', 'emit --block-', []],
     [
@@ -24,6 +25,7 @@ describe('what may stand where the cursor is', () => {
       'validate emit --co',
       ['--connect', '--connect-timeout-ms', '--containers', '--count', '--config'],
     ],
+    ['flags behind two words', 'validate collector --conn', ['--connect', '--connect-timeout-ms']],
     ['the file of a secret', 'audit --admin-tok', ['--admin-token', '--admin-token-file']],
     ['values, where there are few', 'top --show ', ['containers', 'frameworks', 'names']],
     ['values behind an equals sign', 'top --show=na', ['--show=names']],
