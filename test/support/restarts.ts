@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { parseKernelDrops } from '../../src/inputs/statsd-kernel-drops.js'
+import { procAddress } from '../../src/platform/proc-net.js'
+import { until } from './partner.js'
 import { announce, type ProxyProcess } from './proxy.js'
 import { type CountingCollector, type SentLoad, startLoad } from './statsd-load.js'
 
@@ -41,23 +44,21 @@ export async function restartUnderLoad(
     await seenAtLeast(collector, collector.seen() + ratePerSecond / 5)
   }
   const result = await resultOf(await load.stop(), collector, tookMs)
-  return { ...result, kernelDropped: Math.max(...[1, 2, 3].map(() => kernelDropsAt(ports))) }
+  return { ...result, kernelDropped: await kernelDropsAt(ports) }
 }
 
 /**
- * The column `drops`, the last one, of the UDP sockets at these ports. It counts from the socket's first datagram on. A reading
- * may leave a socket out while others are closed.
+ * What the kernel dropped at these ports, from each socket's first datagram on. A reading may leave sockets out while others are
+ * opened and closed, so it is read until all have been listed.
  */
-function kernelDropsAt(ports: readonly number[]): number {
-  const wanted = new Set(ports)
-  const rows = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) =>
-    readFileSync(path, 'utf8').trim().split('\n').slice(1),
-  )
-  return rows.reduce((sum, row) => {
-    const columns = row.trim().split(/\s+/)
-    const port = Number.parseInt(columns[1]?.split(':')[1] ?? '', 16)
-    return wanted.has(port) ? sum + Number(columns.at(-1)) : sum
-  }, 0)
+async function kernelDropsAt(ports: readonly number[]): Promise<number> {
+  const addresses = ports.map((port) => procAddress('127.0.0.1', port))
+  const drops = new Map<string, number>()
+  await until(() => {
+    for (const [address, count] of parseKernelDrops(readFileSync('/proc/net/udp', 'latin1'))) drops.set(address, count)
+    return addresses.every((address) => drops.has(address))
+  })
+  return addresses.reduce((sum, address) => sum + (drops.get(address) ?? 0), 0)
 }
 
 export async function resultOf(
