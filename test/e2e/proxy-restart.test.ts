@@ -1,42 +1,21 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { imbalance, type LedgerSnapshot } from '../../src/model/ledger.js'
-import { type BuiltCli, buildCli } from '../support/built-cli.js'
+import { countedProxies } from '../support/counted-proxies.js'
 import { until } from '../support/partner.js'
-import { endPrograms, type JsonLine } from '../support/program.js'
-import { announce, askIsolator, type ProxyProcess, startProxy } from '../support/proxy.js'
+import type { JsonLine } from '../support/program.js'
+import { announce, askIsolator, startProxy } from '../support/proxy.js'
 import { announceMany, restartUnderLoad, resultOf, seenAtLeast, takenOver } from '../support/restarts.js'
-import { type CountingCollector, startCountingCollector, startLoad } from '../support/statsd-load.js'
+import { startCountingCollector, startLoad } from '../support/statsd-load.js'
 import { summary } from '../support/statsd-reading.js'
 import { createSender } from '../support/statsd-source.js'
 import { startTcpCollector } from '../support/tcp-collector.js'
 
-let cli: BuiltCli
-let dir: string
-let collector: CountingCollector
-
-beforeAll(async () => {
-  cli = await buildCli()
-}, 120_000)
-afterAll(() => cli.remove())
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'dcos-stats-restart-'))
-  collector = await startCountingCollector()
-})
-afterEach(async () => {
-  await endPrograms()
-  await collector.stop()
-  await rm(dir, { recursive: true, force: true })
-})
-
-function start(...more: string[]): ProxyProcess {
-  return startProxy(cli.path, { stateDir: join(dir, 'state'), collectorPort: collector.port, more })
-}
+const counted = countedProxies()
+const { start } = counted
 
 /** The accounts of all processes that have written to one log. */
 function accounts(log: readonly JsonLine[]): LedgerSnapshot[] {
@@ -63,7 +42,7 @@ const linuxOnly = process.platform === 'linux' ? test : test.skip
 
 linuxOnly('SIGHUP, three times under load: nothing is lost or comes twice, the watched process stays', async () => {
   const proxy = start()
-  const result = await restartUnderLoad(proxy, collector, { restarts: 3, ratePerSecond: 5000 })
+  const result = await restartUnderLoad(proxy, counted.collector, { restarts: 3, ratePerSecond: 5000 })
   process.stdout.write(`3 restarts under load: ${JSON.stringify(result)}\n`)
   expect(result).toMatchObject({ missing: 0, repeated: 0 })
   expect(isAlive(proxy.pid)).toBe(true)
@@ -76,18 +55,18 @@ linuxOnly('--takeover under load: the new process is the proxy, the old one ends
   const before = start()
   const ports = await announceMany(before, 5)
   const load = startLoad({ ports, ratePerSecond: 5000 })
-  await seenAtLeast(collector, 1000)
+  await seenAtLeast(counted.collector, 1000)
 
   const after = start('--takeover')
   await takenOver(after)
   expect(await before.ended).toEqual({ code: 0, signal: null })
-  await seenAtLeast(collector, collector.seen() + 1000)
+  await seenAtLeast(counted.collector, counted.collector.seen() + 1000)
   // What was started to take over can be restarted like any other.
   process.kill(after.pid, 'SIGHUP')
   await takenOver(after, 2)
-  await seenAtLeast(collector, collector.seen() + 1000)
+  await seenAtLeast(counted.collector, counted.collector.seen() + 1000)
 
-  const result = await resultOf(await load.stop(), collector)
+  const result = await resultOf(await load.stop(), counted.collector)
   expect(result).toMatchObject({ missing: 0, repeated: 0 })
   expect(await announce(await before.isolator(), 'c3')).toEqual({ host: '127.0.0.1', port: ports[3] })
   expect(await after.stop('SIGINT')).toEqual({ code: 0, signal: null })
@@ -96,7 +75,7 @@ linuxOnly('--takeover under load: the new process is the proxy, the old one ends
 
 linuxOnly('the isolator API answers every request during restarts, over TCP', () => restartUnderRequests('127.0.0.1:0'))
 linuxOnly('the isolator API answers every request during restarts, over a unix socket', () =>
-  restartUnderRequests(`unix:${join(dir, 'isolator.sock')}`),
+  restartUnderRequests(`unix:${join(counted.dir, 'isolator.sock')}`),
 )
 
 async function restartUnderRequests(isolatorListen: string): Promise<void> {
@@ -132,19 +111,19 @@ function nthMessage(pattern: RegExp, count: number): (line: JsonLine) => boolean
 }
 
 linuxOnly('what waits for a collector that is away goes along', async () => {
-  const { port } = collector
+  const { port } = counted.collector
   const proxy = start()
   const sender = createSender()
   const endpoint = await proxy.announce('c0')
-  await collector.stop()
+  await counted.collector.stop()
   for (let number = 0; number < 500; number++) await sender.send(endpoint.port, `load.0:${number}|g`)
   await proxy.logWhere(({ msg }) => msg === 'waiting for collector')
   process.kill(proxy.pid, 'SIGHUP')
   await takenOver(proxy)
   await proxy.logWhere(({ msg }) => String(msg).includes('this one watches it'))
-  collector = await startCountingCollector(port)
-  await seenAtLeast(collector, 500)
-  expect(collector.tally([500])).toEqual({ missing: 0, repeated: 0 })
+  counted.collector = await startCountingCollector(port)
+  await seenAtLeast(counted.collector, 500)
+  expect(counted.collector.tally([500])).toEqual({ missing: 0, repeated: 0 })
   await proxy.stop()
   await sender.close()
   const [first, second] = accounts(proxy.log)
@@ -156,8 +135,8 @@ linuxOnly('what an endpoint knew goes along: gauges, its limit, and the admin po
   const tcp = await startTcpCollector()
   const adminPort = await unusedPort()
   const admin = ['--admin-listen', `127.0.0.1:${adminPort}`]
-  const proxy = startProxy(cli.path, {
-    stateDir: join(dir, 'state'),
+  const proxy = startProxy(counted.cli.path, {
+    stateDir: join(counted.dir, 'state'),
     collectorPort: tcp.port,
     more: ['--gauge-deltas', '--container-limit-amount-kbytes', '1', '--container-limit-period-secs', '600', ...admin],
   })
@@ -196,7 +175,7 @@ async function unusedPort(): Promise<number> {
 }
 
 linuxOnly('a process that cannot start changes nothing: the running one goes on', async () => {
-  const config = join(dir, 'proxy.yaml')
+  const config = join(counted.dir, 'proxy.yaml')
   await writeFile(config, 'unknown-hold-ms: 1000\n')
   const proxy = start('--config', config)
   const { port } = await proxy.announce('c0')

@@ -1,42 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type BuiltCli, buildCli } from '../support/built-cli.js'
-import { endPrograms } from '../support/program.js'
-import { type ProxyProcess, startProxy } from '../support/proxy.js'
+import { countedProxies } from '../support/counted-proxies.js'
+import type { ProxyProcess } from '../support/proxy.js'
 import { announceMany, restartUnderLoad } from '../support/restarts.js'
 import { type SoakResult, soak } from '../support/soak.js'
-import { type CountingCollector, startCountingCollector } from '../support/statsd-load.js'
 
-let cli: BuiltCli
-let dir: string
-let collector: CountingCollector
-
-beforeAll(async () => {
-  cli = await buildCli()
-}, 120_000)
-afterAll(() => cli.remove())
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'dcos-stats-soak-'))
-  collector = await startCountingCollector()
-})
-afterEach(async () => {
-  await endPrograms()
-  await collector.stop()
-  await rm(dir, { recursive: true, force: true })
-})
-
-function start(...more: string[]): ProxyProcess {
-  return startProxy(cli.path, { stateDir: join(dir, 'state'), collectorPort: collector.port, more })
-}
+const counted = countedProxies()
+const { start } = counted
 
 // 208 KiB is what a kernel gives whose net.core.rmem_max nobody has raised.
 test.each([
   4096, 208,
 ])('20 restarts under 20,000 datagrams a second on 20 endpoints, receive buffers of %i KiB', async (kbytes) => {
   const proxy = start('--receive-buffer-kbytes', String(kbytes))
-  const result = await restartUnderLoad(proxy, collector, { restarts: 20, ratePerSecond: 20_000 })
+  const result = await restartUnderLoad(proxy, counted.collector, { restarts: 20, ratePerSecond: 20_000 })
   const lost = ((100 * result.missing) / result.sentDatapoints).toFixed(5)
   process.stdout.write(`20 restarts, buffers of ${kbytes} KiB: ${JSON.stringify(result)}, lost ${lost} %\n`)
   // Small buffers overflow on a machine that has no core to spare, restart or not; the restart itself loses nothing.
@@ -45,7 +20,11 @@ test.each([
 
 test('restarts with 1,000 endpoints', async () => {
   const proxy = start('--log-level', 'info')
-  const result = await restartUnderLoad(proxy, collector, { restarts: 3, ratePerSecond: 10_000, endpoints: 1000 })
+  const result = await restartUnderLoad(proxy, counted.collector, {
+    restarts: 3,
+    ratePerSecond: 10_000,
+    endpoints: 1000,
+  })
   process.stdout.write(`3 restarts with 1,000 endpoints: ${JSON.stringify(result)}\n`)
   expect(result).toMatchObject({ missing: 0, repeated: 0 })
 })
@@ -56,11 +35,11 @@ test('a minute at the highest rate without loss: memory stays flat', async () =>
   const proxy = start()
   const ports = await announceMany(proxy, 20)
   let ratePerSecond = await highestLosslessRate(proxy, ports)
-  let result = await soak(proxy.pid, collector, { ports, ratePerSecond, seconds: 60 })
+  let result = await soak(proxy.pid, counted.collector, { ports, ratePerSecond, seconds: 60 })
   // A few seconds do not show a rate that a minute with its pauses cannot hold.
   for (let tries = 1; tries < 3 && !isLossless(result); tries++) {
     ratePerSecond = Math.floor(ratePerSecond * 0.8)
-    result = await soak(proxy.pid, collector, { ports, ratePerSecond, seconds: 60 })
+    result = await soak(proxy.pid, counted.collector, { ports, ratePerSecond, seconds: 60 })
   }
   process.stdout.write(`a minute under load: ${JSON.stringify(result)}\n`)
   expect(result).toMatchObject({ missing: 0, repeated: 0 })
@@ -71,7 +50,7 @@ test('a minute at the highest rate without loss: memory stays flat', async () =>
 async function highestLosslessRate(proxy: ProxyProcess, ports: readonly number[]): Promise<number> {
   let highest = 10_000
   for (let ratePerSecond = 15_000; ratePerSecond < 200_000; ratePerSecond = Math.floor(ratePerSecond * 1.25)) {
-    const result = await soak(proxy.pid, collector, { ports, ratePerSecond, seconds: 3 })
+    const result = await soak(proxy.pid, counted.collector, { ports, ratePerSecond, seconds: 3 })
     process.stdout.write(`at ${ratePerSecond}/s: ${JSON.stringify(result)}\n`)
     if (!isLossless(result) || result.ratePerSecond < ratePerSecond * 0.95) break
     highest = ratePerSecond
