@@ -1,4 +1,3 @@
-import { createOcfReader, encodeContainerFile } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import type { Clock } from '../platform/clock.js'
 import { StatsError } from '../platform/errors.js'
@@ -7,6 +6,7 @@ import type { Ledger } from '../telemetry/ledger.js'
 import type { Log } from '../telemetry/log.js'
 import { type AdmissionRule, createAdmission } from './admission.js'
 import type { Delivery } from './deliver.js'
+import { decodeEntry, encodeParcel } from './spool-blocks.js'
 import { SpoolLog } from './spool-log.js'
 import { type SpoolParcel, SpoolParcels } from './spool-parcels.js'
 import { diskBytesOf, type NewSpoolEntry, openSpoolStore, type SpoolEntry, type SpoolStore } from './spool-store.js'
@@ -192,11 +192,7 @@ class SpooledDelivery implements Delivery {
     const parcels = this.#parcels.take()
     const done = this.#done
     this.#done = []
-    const append = parcels.map(({ lists, datapoints, weight }) => ({
-      bytes: encodeContainerFile(lists),
-      datapoints,
-      weight,
-    }))
+    const append = parcels.map(encodeParcel)
     const dropped = this.#oldestBeyondLimit(store, append, done)
     this.#isWriting = true
     const written = await store.commit(append, [...done, ...dropped]).catch((error: unknown) => ({ error }))
@@ -315,13 +311,10 @@ class SpooledDelivery implements Delivery {
   }
 
   #decode(store: SpoolStore, entry: SpoolEntry): readonly MetricList[] {
-    const reader = createOcfReader(ownLimits)
-    const lists = reader.push(store.read(entry) ?? new Uint8Array())
-    reader.end()
-    const missing = entry.datapoints - countDatapoints(lists)
+    const { lists, missing, cause } = decodeEntry(entry, store.read(entry))
     if (missing === 0) return lists
     this.ledger.drop('undecodable', missing)
-    this.#tell.damaged(missing, reader.fault?.message)
+    this.#tell.damaged(missing, cause)
     return lists
   }
 
@@ -347,12 +340,8 @@ class SpooledDelivery implements Delivery {
 
 const roomNow = Promise.resolve()
 
-/** What was let in once: in the spool it has one block without compression. */
-const ownLimits = { blockBytes: 2 ** 31, inflatedBlockBytes: 2 ** 31, blockLists: 2 ** 31 }
-
-function firstOf<Value>(values: Iterable<Value>): Value | undefined {
-  for (const value of values) return value
-  return undefined
+function firstOf<Value>([first]: Iterable<Value>): Value | undefined {
+  return first
 }
 
 function sumOf<Value>(values: readonly Value[], numberOf: (value: Value) => number): number {
