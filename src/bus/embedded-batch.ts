@@ -26,8 +26,8 @@ export interface Batch<C extends Cursor> {
 }
 
 /**
- * Reads from the cursors in turn until a limit is reached. Messages that retention removed before they were read are counted
- * and told, never silent.
+ * Reads from the cursors in turn until a limit is reached. Messages that retention removed before they were read, or that the
+ * disk has not kept, are counted and told, never silent.
  */
 export function readBatch<C extends Cursor>(
   store: Store,
@@ -38,38 +38,59 @@ export function readBatch<C extends Cursor>(
   const batch: Batch<C> = { messages: [], moves: [], exhausted: [] }
   let bytes = 0
   for (const claim of cursors) {
-    let position = afterMissed(claim)
-    while (bytes < limits.bytes && batch.messages.length < limits.messages) {
-      const message = store.message(claim.topic, claim, position)
-      if (message === undefined) {
-        batch.exhausted.push(claim)
-        break
-      }
-      if (bytes > 0 && bytes + message.bytes.length > limits.bytes) return closed(claim, position)
-      bytes += message.bytes.length
-      batch.messages.push(message)
-      position++
-    }
-    closed(claim, position)
+    if (isFull()) break
+    const position = readOn(claim)
+    if (position !== claim.position) batch.moves.push({ claim, position })
   }
   return batch
 
-  function closed(claim: C, position: bigint): Batch<C> {
-    if (position !== claim.position) batch.moves.push({ claim, position })
-    return batch
+  /** @returns where the cursor is then */
+  function readOn(claim: C): bigint {
+    let { position } = claim
+    while (!isFull()) {
+      const found = store.read(claim.topic, claim, position)
+      if (found === undefined) {
+        const oldest = store.oldest(claim)
+        if (oldest > position) missed(claim, position, oldest, removed)
+        else batch.exhausted.push(claim)
+        if (oldest <= position) return position
+        position = oldest
+        continue
+      }
+      const taken = take(found.messages)
+      position += BigInt(taken)
+      if (taken < found.messages.length) return position
+      if (position < found.end) missed(claim, position, found.end, notKept)
+      position = found.end
+    }
+    return position
   }
 
-  function afterMissed(claim: C): bigint {
-    const { topic, partition, position } = claim
-    if (store.message(topic, claim, position) !== undefined) return position
-    const oldest = store.oldest(claim)
-    if (oldest <= position) return position
-    const messages = Number(oldest - position)
+  /** @returns how many fit */
+  function take(messages: readonly IncomingMessage[]): number {
+    let taken = 0
+    for (const message of messages) {
+      if (isFull() || (bytes > 0 && bytes + message.bytes.length > limits.bytes)) break
+      bytes += message.bytes.length
+      batch.messages.push(message)
+      taken++
+    }
+    return taken
+  }
+
+  function isFull(): boolean {
+    return bytes >= limits.bytes || batch.messages.length >= limits.messages
+  }
+
+  function missed({ topic, partition }: C, from: bigint, to: bigint, why: string): void {
+    const messages = Number(to - from)
     counters.add('bus.messages_missed', messages, topic)
-    log.error(
-      { topic, partition, messages, fromOffset: String(position), toOffset: String(oldest) },
-      'embedded bus: messages were removed by retention before they were read; keep more with --bus-retention-mbytes and --bus-retention-hours',
-    )
-    return oldest
+    log.error({ topic, partition, messages, fromOffset: String(from), toOffset: String(to) }, why)
   }
 }
+
+const removed =
+  'embedded bus: messages were removed by retention before they were read; keep more with --bus-retention-mbytes and --bus-retention-hours'
+
+const notKept =
+  'embedded bus: messages are not in their file any more as they were written; look at the disk of --bus-dir'

@@ -115,10 +115,10 @@ export class Consumer {
   /** Finds out which of the own partitions have something new, in proportion to what came. */
   #look(): void {
     const { store } = this.#parts
-    const { nextRun } = store.refresh()
+    const { nextRun } = store.refresh().record
     if (nextRun === this.#nextRun) return
     // A partition that is claimed later is looked at then.
-    const runs = this.#readings.size === 0 ? [] : store.runsSince(this.#nextRun)
+    const runs = this.#readings.size === 0 ? [] : store.runsSince(this.#nextRun, nextRun)
     this.#nextRun = nextRun
     if (runs === undefined) this.#lookEverywhere()
     for (const run of runs ?? []) {

@@ -11,9 +11,9 @@ import { busFull, damaged, isFullCode, unwritable } from './embedded-format.js'
 type Table = Database<Buffer, Buffer>
 
 /**
- * The tables of the bus. Keys and values are made in embedded-records.ts.
+ * The tables of the bus. Keys and values are made in embedded-records.ts; messages themselves lie in segments.
  *
- * They lie in two files, each with a writer's lock of its own: messages with what finds them, and groups with their places.
+ * They lie in two files, each with a writer's lock of its own: what finds messages, and groups with their places.
  * So readers that commit do not hold up who publishes: in one file, one reader that keeps up halved the rate.
  */
 export interface Env {
@@ -24,10 +24,12 @@ export interface Env {
   readonly topics: Table
   /** Partition -> offset of its next message. */
   readonly heads: Table
-  /** Partition and offset -> message. */
-  readonly messages: Table
   /** Number of a run -> Run, in the order of appends over all topics. */
   readonly runs: Table
+  /** Partition and first offset of a run -> its number. */
+  readonly index: Table
+  /** Number of a segment -> SegmentRecord. */
+  readonly segments: Table
   /** Group -> GroupRecord; its version is its generation, on which every change of members and owners depends. */
   readonly groups: Table
   /** Group and partition -> PlaceRecord; its version changes with every commit and every owner. */
@@ -61,17 +63,17 @@ const lockWaitWarnMs = 10_000
 
 /** @throws StatsError with an exit code where the directory cannot be used */
 export async function openEnv({ dir, clock, log }: { dir: string; clock: Clock; log: Log }): Promise<Env> {
-  for (const name of ['messages', 'groups'] as const) {
+  for (const name of fileNames) {
     await requireLmdbFile(join(dir, name)).catch((error: unknown) => {
       throw damaged(dir, error)
     })
   }
-  const messages = openFile(dir, 'messages')
+  const index = openFile(dir, 'index')
   const groups = openFile(dir, 'groups')
-  const files = [messages, groups]
+  const files = [index, groups]
   return {
     dir,
-    ...openTables(dir, messages, groups),
+    ...openTables(dir, index, groups),
     refresh() {
       for (const file of files) file.resetReadTxn()
     },
@@ -106,34 +108,38 @@ export async function openEnv({ dir, clock, log }: { dir: string; clock: Clock; 
   }
 }
 
+const fileNames = ['index', 'groups'] as const
+type FileName = (typeof fileNames)[number]
 type File = RootDatabase<Buffer, Buffer>
 
-function openTables(dir: string, messages: File, groups: File) {
+function openTables(dir: string, index: File, groups: File) {
   try {
-    reserveRoom(dir, openTable(groups, 'room'))
+    reserveRoom(dir, 'index', openTable(index, 'room'))
+    reserveRoom(dir, 'groups', openTable(groups, 'room'))
     return {
-      log: openTable(messages, 'log', true),
-      topics: openTable(messages, 'topics'),
-      heads: openTable(messages, 'heads'),
-      messages: openTable(messages, 'messages'),
-      runs: openTable(messages, 'runs'),
+      log: openTable(index, 'log', true),
+      topics: openTable(index, 'topics'),
+      heads: openTable(index, 'heads'),
+      runs: openTable(index, 'runs'),
+      index: openTable(index, 'index'),
+      segments: openTable(index, 'segments'),
       groups: openTable(groups, 'groups', true),
       places: openTable(groups, 'places', true),
     }
   } catch (error) {
-    void messages.close()
+    void index.close()
     void groups.close()
     throw unwritable(dir, error)
   }
 }
 
 /**
- * Pages that are free inside of the file of the groups: where publishers have filled the disk, readers can still join, commit
- * and so come to the end of what is there.
+ * Pages that are free inside of the files: where segments have filled the disk, readers can still join, commit and so come to
+ * the end of what is there, and what is beyond the retention can be removed.
  */
-function reserveRoom(dir: string, table: Table): void {
+function reserveRoom(dir: string, name: FileName, table: Table): void {
   const key = Buffer.from('reserved')
-  if (statSync(join(dir, 'groups', 'data.mdb')).size >= reservedBytes) return
+  if (statSync(join(dir, name, 'data.mdb')).size >= reservedBytes) return
   table.putSync(key, Buffer.alloc(reservedBytes))
   table.removeSync(key)
 }
@@ -142,7 +148,7 @@ function openTable(file: File, name: string, useVersions = false): Table {
   return file.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false, useVersions })
 }
 
-function openFile(dir: string, name: 'messages' | 'groups'): File {
+function openFile(dir: string, name: FileName): File {
   try {
     return open<Buffer, Buffer>({
       path: join(dir, name),
@@ -162,7 +168,8 @@ function openFile(dir: string, name: 'messages' | 'groups'): File {
   }
 }
 
-async function writeError(dir: string, error: unknown): Promise<StatsError> {
+/** What an error of LMDB or of the file system means. @returns DS_BUS_FULL or DS_BUS_WRITE_FAILED */
+export async function writeError(dir: string, error: unknown): Promise<StatsError> {
   const cause = await causeOf(error)
   const code = (cause as { code?: unknown }).code
   if (isFullCode(code) || (await isFull(dir))) return busFull(dir, cause)

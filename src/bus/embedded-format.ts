@@ -13,7 +13,8 @@ export interface BusFormat {
 
 const formatFile = 'dcos-stats-bus.json'
 const formatName = 'dcos-stats embedded bus'
-const newestVersion = 1
+/** 1 had the messages in the database itself, and was never released. */
+const newestVersion = 2
 
 /** Enough for the members of a group to share, few enough that an idle topic costs next to nothing. */
 const partitionsOfNewBus = 8
@@ -22,7 +23,7 @@ const partitionsOfNewBus = 8
  * Makes `dir` a bus directory where it is missing or empty, and tells its format. Several processes may do so at once: all
  * get the same answer.
  *
- * @throws StatsError with exit code 78: DS_BUS_FOREIGN (holds something else), DS_BUS_NEWER (made by a newer program),
+ * @throws StatsError with exit code 78: DS_BUS_FOREIGN (holds something else), DS_BUS_NEWER or DS_BUS_OLDER (made by another version),
  *   DS_BUS_UNWRITABLE (no permission, read-only, not a directory); without one: DS_BUS_FULL
  */
 export async function prepareBusDir(dir: string): Promise<BusFormat> {
@@ -107,6 +108,7 @@ async function readFormat(dir: string): Promise<BusFormat | undefined> {
   const { format, version, partitions } = parseFormat(dir, text)
   if (format !== formatName) throw foreign(dir, `its ${formatFile} is of something else`)
   if (typeof version === 'number' && version > newestVersion) throw newer(dir, version)
+  if (typeof version === 'number' && version < newestVersion) throw older(dir, version)
   if (typeof version !== 'number' || typeof partitions !== 'number' || !(partitions >= 1 && partitions <= 0xffff)) {
     throw foreign(dir, `its ${formatFile} lacks version or partitions`)
   }
@@ -133,6 +135,14 @@ function newer(dir: string, version: number): StatsError {
   return new StatsError(
     'DS_BUS_NEWER',
     `${dir} was made by a newer dcos-stats (bus format ${version}, this one knows ${newestVersion}). Upgrade, or give another directory with --bus-dir.`,
+    { exitCode: ExitCode.config },
+  )
+}
+
+function older(dir: string, version: number): StatsError {
+  return new StatsError(
+    'DS_BUS_OLDER',
+    `${dir} was made by a dcos-stats before its first release (bus format ${version}, this one knows ${newestVersion}). Move it away, or give another directory with --bus-dir.`,
     { exitCode: ExitCode.config },
   )
 }

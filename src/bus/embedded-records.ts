@@ -11,18 +11,38 @@ export interface LogRecord {
   /** The next run's number. */
   readonly nextRun: number
   readonly nextTopicId: number
-  /** What the messages take on disk, nearly. */
+  readonly nextSegment: number
+  /** Segments that are gone: where it changes, readers close what they still have open. */
+  readonly removedSegments: number
+  /** What the runs that are there take on disk, nearly. */
   readonly storedBytes: number
   /** Time of the newest message; messages never go back in time. */
   readonly lastTimeMs: number
 }
 
-/** Messages of one append that follow each other in one partition: what retention removes at once, what readers look through. */
+/**
+ * Messages of one append that follow each other in one partition and in one segment: what readers read, and what retention
+ * removes, at once.
+ */
 export interface Run extends PartitionId {
   readonly firstOffset: bigint
   readonly count: number
-  readonly storedBytes: number
+  /** When they were published, all of them. */
   readonly timeMs: number
+  /** Where they lie: number of the segment, first byte in it, and how many. */
+  readonly segment: number
+  readonly position: number
+  readonly bytes: number
+}
+
+/** A file with runs, written by one process. */
+export interface SegmentRecord {
+  /** Bytes of the runs that are still there; the file goes when the last of them has gone. */
+  readonly liveBytes: number
+  /** Nothing is written to it any more. */
+  readonly isSealed: boolean
+  /** When it was last written to. */
+  readonly touchedMs: number
 }
 
 /** A group's place in one partition. */
@@ -42,13 +62,17 @@ export function partitionKey({ topicId, partition }: PartitionId): Buffer {
   return key
 }
 
-/** @param offset the end of the partition (a key behind every message) unless given */
-export function messageKey({ topicId, partition }: PartitionId, offset = 0xffff_ffff_ffff_ffffn): Buffer {
+/** @param offset of the first message of a run; the end of the partition (a key behind every run) unless given */
+export function indexKey({ topicId, partition }: PartitionId, offset = 0xffff_ffff_ffff_ffffn): Buffer {
   const key = Buffer.allocUnsafe(14)
   key.writeUInt32BE(topicId, 0)
   key.writeUInt16BE(partition, 4)
   key.writeBigUInt64BE(offset, 6)
   return key
+}
+
+export function isOfPartition(key: Buffer, { topicId, partition }: PartitionId): boolean {
+  return key.readUInt32BE(0) === topicId && key.readUInt16BE(4) === partition
 }
 
 export function offsetOfKey(key: Buffer): bigint {
@@ -60,6 +84,14 @@ export function runKey(run: number): Buffer {
 }
 
 export function runOfKey(key: Buffer): number {
+  return Number(key.readBigUInt64BE(0))
+}
+
+export function segmentKey(segment: number): Buffer {
+  return uint64(BigInt(segment))
+}
+
+export function segmentOfKey(key: Buffer): number {
   return Number(key.readBigUInt64BE(0))
 }
 
@@ -76,18 +108,20 @@ export function decodeOffset(bytes: Buffer): bigint {
   return bytes.readBigUInt64BE(0)
 }
 
-/** Time, length of the key, key, then the message itself: in its own buffer, where there is room in front of it. */
-export function encodeMessage(message: OutgoingMessage, timeMs: number): Buffer {
+/** Lengths of key and message, key, then the message itself: in its own buffer, where there is room in front of it. */
+export function encodeMessage(message: OutgoingMessage): Buffer {
   const { key, bytes } = message
   const keyLength = Buffer.byteLength(key)
-  const headLength = 12 + keyLength
+  const headLength = messageHeadBytes + keyLength
   const record = recordAround(message, headLength)
-  record.writeDoubleBE(timeMs, 0)
-  record.writeUInt32BE(keyLength, 8)
-  record.write(key, 12, 'utf8')
+  record.writeUInt32BE(keyLength, 0)
+  record.writeUInt32BE(bytes.length, 4)
+  record.write(key, messageHeadBytes, 'utf8')
   if (record.buffer !== bytes.buffer) record.set(bytes, headLength)
   return record
 }
+
+const messageHeadBytes = 8
 
 function recordAround({ bytes, hasHeadroom }: OutgoingMessage, headLength: number): Buffer {
   const length = headLength + bytes.length
@@ -95,72 +129,85 @@ function recordAround({ bytes, hasHeadroom }: OutgoingMessage, headLength: numbe
   return Buffer.from(bytes.buffer, bytes.byteOffset - headLength, length)
 }
 
-export function decodeMessage(
-  topic: string,
-  { partition }: PartitionId,
-  offset: bigint,
-  record: Buffer,
-): IncomingMessage {
-  const keyEnd = 12 + record.readUInt32BE(8)
-  return {
-    topic,
-    partition,
-    offset,
-    timeMs: record.readDoubleBE(0),
-    key: record.toString('utf8', 12, keyEnd),
-    bytes: record.subarray(keyEnd),
+/** The messages of a run; fewer than its `count` where its bytes are not what was written. */
+export function decodeRunMessages(topic: string, run: Run, bytes: Buffer): IncomingMessage[] {
+  const { partition, firstOffset, count, timeMs } = run
+  const messages: IncomingMessage[] = []
+  let at = 0
+  while (messages.length < count && at + messageHeadBytes <= bytes.length) {
+    const keyStart = at + messageHeadBytes
+    const start = keyStart + bytes.readUInt32BE(at)
+    const end = start + bytes.readUInt32BE(at + 4)
+    if (end > bytes.length) break
+    messages.push({
+      topic,
+      partition,
+      offset: firstOffset + BigInt(messages.length),
+      timeMs,
+      key: bytes.toString('utf8', keyStart, start),
+      bytes: bytes.subarray(start, end),
+    })
+    at = end
   }
+  return messages
 }
 
-export function timeOfMessage(record: Buffer): number {
-  return record.readDoubleBE(0)
+/** What a run takes on disk: its bytes, and its two records. */
+export function storedBytesOf({ bytes }: Pick<Run, 'bytes'>): number {
+  const recordBytes = 128
+  return bytes + recordBytes
 }
 
-/** What a record takes in LMDB: larger ones have pages of their own, smaller ones share theirs. */
-export function storedBytesOf(record: Buffer): number {
-  const pageBytes = 4096
-  const headBytes = 16
-  return record.length > pageBytes / 2
-    ? Math.ceil((record.length + headBytes) / pageBytes) * pageBytes
-    : record.length + headBytes + 14
-}
-
-export function encodeLog({ nextRun, nextTopicId, storedBytes, lastTimeMs }: LogRecord): Buffer {
-  const bytes = Buffer.allocUnsafe(32)
-  for (const [at, number] of [nextRun, nextTopicId, storedBytes, lastTimeMs].entries()) {
-    bytes.writeDoubleBE(number, at * 8)
-  }
-  return bytes
+export function encodeLog(log: LogRecord): Buffer {
+  return doubles(log.nextRun, log.nextTopicId, log.nextSegment, log.removedSegments, log.storedBytes, log.lastTimeMs)
 }
 
 export function decodeLog(bytes: Buffer): LogRecord {
   return {
     nextRun: bytes.readDoubleBE(0),
     nextTopicId: bytes.readDoubleBE(8),
-    storedBytes: bytes.readDoubleBE(16),
-    lastTimeMs: bytes.readDoubleBE(24),
+    nextSegment: bytes.readDoubleBE(16),
+    removedSegments: bytes.readDoubleBE(24),
+    storedBytes: bytes.readDoubleBE(32),
+    lastTimeMs: bytes.readDoubleBE(40),
   }
 }
 
-export function encodeRun({ topicId, partition, firstOffset, count, storedBytes, timeMs }: Run): Buffer {
-  const bytes = Buffer.allocUnsafe(34)
-  bytes.writeUInt32BE(topicId, 0)
-  bytes.writeUInt16BE(partition, 4)
-  bytes.writeBigUInt64BE(firstOffset, 6)
-  bytes.writeUInt32BE(count, 14)
-  bytes.writeDoubleBE(storedBytes, 18)
-  bytes.writeDoubleBE(timeMs, 26)
-  return bytes
+export function encodeRun({ topicId, partition, firstOffset, count, timeMs, segment, position, bytes }: Run): Buffer {
+  const record = Buffer.allocUnsafe(46)
+  record.writeUInt32BE(topicId, 0)
+  record.writeUInt16BE(partition, 4)
+  record.writeBigUInt64BE(firstOffset, 6)
+  record.writeUInt32BE(count, 14)
+  record.writeDoubleBE(timeMs, 18)
+  record.writeDoubleBE(segment, 26)
+  record.writeDoubleBE(position, 34)
+  record.writeUInt32BE(bytes, 42)
+  return record
 }
 
-export function decodeRun(bytes: Buffer): Run {
+export function decodeRun(record: Buffer): Run {
   return {
-    topicId: bytes.readUInt32BE(0),
-    partition: bytes.readUInt16BE(4),
-    firstOffset: bytes.readBigUInt64BE(6),
-    count: bytes.readUInt32BE(14),
-    storedBytes: bytes.readDoubleBE(18),
-    timeMs: bytes.readDoubleBE(26),
+    topicId: record.readUInt32BE(0),
+    partition: record.readUInt16BE(4),
+    firstOffset: record.readBigUInt64BE(6),
+    count: record.readUInt32BE(14),
+    timeMs: record.readDoubleBE(18),
+    segment: record.readDoubleBE(26),
+    position: record.readDoubleBE(34),
+    bytes: record.readUInt32BE(42),
+  }
+}
+
+export function encodeSegment({ liveBytes, isSealed, touchedMs }: SegmentRecord): Buffer {
+  return doubles(liveBytes, isSealed ? 1 : 0, touchedMs)
+}
+
+export function decodeSegment(bytes: Buffer): SegmentRecord {
+  return {
+    liveBytes: bytes.readDoubleBE(0),
+    isSealed: bytes.readDoubleBE(8) === 1,
+    touchedMs: bytes.readDoubleBE(16),
   }
 }
 
@@ -185,5 +232,11 @@ export function partitionOfKey(key: string, partitions: number): number {
 function uint64(value: bigint): Buffer {
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeBigUInt64BE(value, 0)
+  return bytes
+}
+
+function doubles(...values: number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(8 * values.length)
+  for (const [at, value] of values.entries()) bytes.writeDoubleBE(value, 8 * at)
   return bytes
 }

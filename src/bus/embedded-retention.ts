@@ -1,5 +1,5 @@
 import type { Env } from './embedded-env.js'
-import { decodeRun, type LogRecord, messageKey, runKey, runOfKey } from './embedded-records.js'
+import { decodeRun, indexKey, type LogRecord, type Run, runKey, runOfKey, storedBytesOf } from './embedded-records.js'
 
 /** What the bus keeps; absent: everything. */
 export interface Retention {
@@ -7,48 +7,45 @@ export interface Retention {
   readonly ageMs?: number | undefined
 }
 
-/** What has to go, and what the log is then. */
+/** What has to go. */
 export interface Removal {
-  readonly log: LogRecord
-  readonly messages: number
+  readonly runs: readonly Run[]
+  /** Of all these runs. */
+  readonly storedBytes: number
   /** To be called inside the transaction. */
   remove(): void
 }
 
 /**
- * Finds the oldest runs that are beyond the retention, the runs of one append at a time.
+ * Finds the oldest runs that are beyond the retention.
  *
- * @param maxMessages where to stop, so that one transaction stays short; what is left goes with the next
+ * @param maxRuns where to stop, so that one transaction stays short; what is left goes with the next
  */
 export function planRemoval(
-  env: Env,
+  env: Pick<Env, 'runs' | 'index'>,
   log: LogRecord,
-  retention: Retention,
+  { bytes: limitBytes = Number.POSITIVE_INFINITY, ageMs = Number.POSITIVE_INFINITY }: Retention,
   nowMs: number,
-  maxMessages: number,
+  maxRuns: number,
 ): Removal {
-  const { bytes: limitBytes = Number.POSITIVE_INFINITY, ageMs = Number.POSITIVE_INFINITY } = retention
-  const keys: [run: Buffer, messages: Buffer[]][] = []
-  let { storedBytes } = log
-  let messages = 0
-  if (storedBytes > limitBytes || ageMs !== Number.POSITIVE_INFINITY) {
+  const found: [key: number, run: Run][] = []
+  let storedBytes = 0
+  if (log.storedBytes > limitBytes || ageMs !== Number.POSITIVE_INFINITY) {
     for (const { key, value } of env.runs.getRange({ start: runKey(0) })) {
       const run = decodeRun(value)
-      const goes = storedBytes > limitBytes || run.timeMs < nowMs - ageMs
-      if (!goes || messages >= maxMessages) break
-      const range = Array.from({ length: run.count }, (_, at) => messageKey(run, run.firstOffset + BigInt(at)))
-      keys.push([runKey(runOfKey(key)), range])
-      storedBytes -= run.storedBytes
-      messages += run.count
+      const goes = log.storedBytes - storedBytes > limitBytes || run.timeMs < nowMs - ageMs
+      if (!goes || found.length >= maxRuns) break
+      found.push([runOfKey(key), run])
+      storedBytes += storedBytesOf(run)
     }
   }
   return {
-    log: { ...log, storedBytes: Math.max(0, storedBytes) },
-    messages,
+    runs: found.map(([, run]) => run),
+    storedBytes,
     remove() {
-      for (const [run, range] of keys) {
-        void env.runs.remove(run)
-        for (const key of range) void env.messages.remove(key)
+      for (const [number, run] of found) {
+        void env.runs.remove(runKey(number))
+        void env.index.remove(indexKey(run, run.firstOffset))
       }
     },
   }

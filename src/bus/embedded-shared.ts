@@ -4,8 +4,10 @@ import { Heartbeats } from '../platform/heartbeats.js'
 import type { Log } from '../telemetry/log.js'
 import { type Env, openEnv } from './embedded-env.js'
 import { prepareBusDir, unwritable } from './embedded-format.js'
+import { makeSegmentFolder } from './embedded-segments.js'
 import { Store } from './embedded-store.js'
 import { openWakeFile, type WakeFile } from './embedded-wake.js'
+import { Writer } from './embedded-writer.js'
 
 export interface DirOptions {
   readonly dir: string
@@ -17,6 +19,7 @@ export interface DirOptions {
 interface OpenDir {
   readonly env: Env
   readonly store: Store
+  readonly writer: Writer
   readonly wake: WakeFile
   readonly heartbeats: Heartbeats
 }
@@ -58,23 +61,26 @@ async function openDir(options: DirOptions & { partitions: number }): Promise<Op
   const { dir, partitions, clock, leaseMs } = options
   const env = await openEnv(options)
   try {
+    makeSegmentFolder(dir)
     const wake = openWakeFile(options)
     const heartbeats = new Heartbeats(dir, clock, leaseMs)
-    return { env, wake, heartbeats, store: new Store({ env, partitions, clock, wake }) }
+    const store = new Store(env, partitions)
+    return { env, wake, heartbeats, store, writer: new Writer({ env, store, wake, clock }) }
   } catch (error) {
     await env.close()
     throw unwritable(dir, error)
   }
 }
 
-async function release(path: string, entry: Entry, { env, store, wake }: OpenDir): Promise<void> {
+async function release(path: string, entry: Entry, { env, store, writer, wake }: OpenDir): Promise<void> {
   entry.users--
   if (entry.users > 0) return
   entry.closing = close()
   await entry.closing
 
   async function close(): Promise<void> {
-    await store.idle()
+    await writer.close()
+    store.close()
     wake.close()
     await env.close()
     entries.delete(path)

@@ -9,7 +9,7 @@ import type { BatchLimits } from './embedded-batch.js'
 import { Consumer } from './embedded-consumer.js'
 import { Replay } from './embedded-replay.js'
 import { type SharedDir, shareDir } from './embedded-shared.js'
-import { checkPublish } from './embedded-store.js'
+import { checkPublish } from './embedded-writer.js'
 
 export interface EmbeddedBusOptions {
   /** Made where it is missing; shared by all processes that use the same. */
@@ -31,10 +31,11 @@ const defaultLimits: BatchLimits = { messages: 500, bytes: 8 * 1024 * 1024 }
 const longestTrimPeriodMs = 60_000
 
 /**
- * The bus in a directory of this machine, on LMDB: for a node without Kafka, and for several processes at once.
+ * The bus in a directory of this machine, files of messages with an index on LMDB: for a node without Kafka, and for several
+ * processes at once.
  *
  * - `publish` resolves when the messages are on disk (fdatasync before the commit becomes visible): they survive the end of
- *   the process in any way and a power failure. Publishes that wait share one transaction. It rejects with DS_BUS_FULL or
+ *   the process in any way and a power failure. Publishes that wait share one write. It rejects with DS_BUS_FULL or
  *   DS_BUS_WRITE_FAILED, which may be tried again and left nothing behind, or for good with DS_BUS_TOPIC_INVALID and
  *   DS_BUS_MESSAGE_TOO_LARGE.
  * - `subscribe` shares the partitions of a topic (8) among the members of a group; a member that dies is replaced in about a second.
@@ -53,11 +54,11 @@ export function createEmbeddedBus(options: EmbeddedBusOptions): Bus {
     shared ??= await waitForDir(signal)
     if (shared === undefined) return
     if (retentionMbytes === undefined && retentionMs === undefined) return
-    const { store } = shared
-    store.retention = { bytes: retentionMbytes && retentionMbytes * 1024 * 1024, ageMs: retentionMs }
+    const { writer } = shared
+    writer.retention = { bytes: retentionMbytes && retentionMbytes * 1024 * 1024, ageMs: retentionMs }
     if (retentionMs === undefined) return
     stopTrimming = clock.every(Math.min(longestTrimPeriodMs, retentionMs / 4), () => {
-      store
+      writer
         .trim()
         .catch((error) => log.warn({ cause: messageOf(error) }, 'embedded bus: could not remove old messages'))
     })
@@ -65,7 +66,7 @@ export function createEmbeddedBus(options: EmbeddedBusOptions): Bus {
 
   async function publish(topic: string, messages: readonly OutgoingMessage[]): Promise<void> {
     checkPublish(topic, messages)
-    await opened().store.append(topic, messages)
+    await opened().writer.append(topic, messages)
   }
 
   async function subscribe(subscription: Subscription, onBatch: OnBatch, signal: AbortSignal): Promise<void> {

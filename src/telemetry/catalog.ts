@@ -452,7 +452,7 @@ export const catalog = {
   'bus.messages_missed': {
     kind: 'counter',
     unit: 'messages',
-    help: 'Messages of the embedded bus that retention removed before a group had read them.',
+    help: 'Messages of the embedded bus that retention removed before a group had read them, or that the disk has not kept.',
     label: 'topic',
     meansLoss: true,
   },

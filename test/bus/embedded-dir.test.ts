@@ -45,7 +45,8 @@ test('a publish that is under way when the driver is closed ends as acknowledged
 describe('directories that are refused', () => {
   test.each([
     ['one with files of somebody else', { 'notes.txt': 'mine' }, 'DS_BUS_FOREIGN', /notes\.txt/],
-    ['one of a newer program', formatFile({ version: 2, partitions: 8 }), 'DS_BUS_NEWER', /Upgrade/],
+    ['one of a newer program', formatFile({ version: 3, partitions: 8 }), 'DS_BUS_NEWER', /Upgrade/],
+    ['one from before the first release', formatFile({ version: 1, partitions: 8 }), 'DS_BUS_OLDER', /Move it away/],
     ['one whose format file is broken', { 'dcos-stats-bus.json': '{' }, 'DS_BUS_FOREIGN', /not JSON/],
     [
       'one whose format file says something else',
@@ -53,7 +54,7 @@ describe('directories that are refused', () => {
       'DS_BUS_FOREIGN',
       /something else/,
     ],
-    ['one whose format file is incomplete', formatFile({ version: 1 }), 'DS_BUS_FOREIGN', /partitions/],
+    ['one whose format file is incomplete', formatFile({ version: 2 }), 'DS_BUS_FOREIGN', /partitions/],
   ])('%s', async (_what, files: Record<string, string>, code, message) => {
     await mkdir(temp.dir)
     for (const [name, text] of Object.entries(files)) await writeFile(join(temp.dir, name), text)
@@ -65,7 +66,7 @@ describe('directories that are refused', () => {
     expect((await readdir(temp.dir)).sort()).toEqual(Object.keys(files).sort())
   })
 
-  test.each(['messages', 'groups'])('one whose %s are no database any more', async (name) => {
+  test.each(['index', 'groups'])('one whose %s is no database any more', async (name) => {
     const bus = await temp.open()
     await bus.publish('t', messagesOf(1))
     await bus.close()

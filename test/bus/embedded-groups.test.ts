@@ -189,7 +189,7 @@ describe('a member that gave no sign of life for longer than its lease', () => {
 
   beforeEach(async () => {
     shared = await shareDir({ dir: temp.dir, clock, log: silentLog, leaseMs: 1000 })
-    await shared.store.append(topic, messagesOf(64, 64))
+    await shared.writer.append(topic, messagesOf(64, 64))
     sleeper = await join()
     other = await join()
     before = (await sleeper.settle([], idle)).claimed

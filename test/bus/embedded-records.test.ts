@@ -1,5 +1,5 @@
 import { headroomBytes } from '../../src/bus/bus.js'
-import { decodeMessage, encodeMessage, partitionOfKey } from '../../src/bus/embedded-records.js'
+import { decodeRunMessages, encodeMessage, partitionOfKey, type Run } from '../../src/bus/embedded-records.js'
 import { encodeContainerFile } from '../../src/codec/avro-ocf.js'
 import { listOf, point } from '../support/sink-contract.js'
 
@@ -8,37 +8,56 @@ const lists = [listOf([point('a', 1)])]
 describe('a message becomes a record', () => {
   test.each([
     ['in its own buffer, where there is room in front of it', true, 'container-1', true],
-    ['up to the very last byte of the room', true, 'k'.repeat(headroomBytes - 12), true],
-    ['in a new buffer where its key is too long for that', true, 'k'.repeat(headroomBytes - 11), false],
+    ['up to the very last byte of the room', true, 'k'.repeat(headroomBytes - 8), true],
+    ['in a new buffer where its key is too long for that', true, 'k'.repeat(headroomBytes - 7), false],
     ['by the bytes of the key, not its characters', true, 'ü'.repeat(headroomBytes / 2), false],
     ['in a new buffer where there is none', false, 'container-1', false],
   ])('%s', (_rule, hasHeadroom, key, inPlace) => {
     const bytes = encodeContainerFile(lists, { headroom: hasHeadroom ? headroomBytes : 0 })
     const before = Buffer.from(bytes)
-    const record = encodeMessage({ key, bytes, hasHeadroom }, 1234)
+    const record = encodeMessage({ key, bytes, hasHeadroom })
     expect(record.buffer === bytes.buffer).toBe(inPlace)
-    expect(decodeMessage('t', { topicId: 0, partition: 3 }, 7n, record)).toEqual({
-      topic: 't',
-      partition: 3,
-      offset: 7n,
-      timeMs: 1234,
-      key,
-      bytes: before,
-    })
+    expect(decodeRunMessages('t', runOf(1), record)).toEqual([
+      { topic: 't', partition: 3, offset: 7n, timeMs: 1234, key, bytes: before },
+    ])
     expect(Buffer.compare(bytes, before)).toBe(0)
   })
 
   test('again, where the first try did not succeed', () => {
     const message = { key: 'k', bytes: encodeContainerFile(lists, { headroom: headroomBytes }), hasHeadroom: true }
-    encodeMessage(message, 1)
-    expect(decodeMessage('t', { topicId: 0, partition: 0 }, 0n, encodeMessage(message, 2))).toMatchObject({
-      key: 'k',
-      timeMs: 2,
-      bytes: message.bytes,
-    })
+    encodeMessage(message)
+    expect(decodeRunMessages('t', runOf(1), encodeMessage(message))).toMatchObject([{ key: 'k', bytes: message.bytes }])
+  })
+})
+
+describe('the records of a run become messages', () => {
+  const records = ['one', 'two', ''].map((text, at) => encodeMessage({ key: `k${at}`, bytes: Buffer.from(text) }))
+  const all = Buffer.concat(records)
+
+  test('with offsets that follow each other', () => {
+    const messages = decodeRunMessages('t', runOf(3), all)
+    expect(messages.map(({ offset, key, bytes }) => [offset, key, String(bytes)])).toEqual([
+      [7n, 'k0', 'one'],
+      [8n, 'k1', 'two'],
+      [9n, 'k2', ''],
+    ])
+  })
+
+  test.each([
+    ['no more than were written', all, 2, 2],
+    ['none of nothing', Buffer.alloc(0), 3, 0],
+    ['up to one that is cut off in its message', all.subarray(0, all.length - 11), 3, 1],
+    ['up to one that is cut off in its lengths', all.subarray(0, 16), 3, 1],
+    ['up to lengths that cannot be', Buffer.concat([all.subarray(0, 13), Buffer.alloc(40, 0xff)]), 3, 1],
+  ])('%s', (_rule, bytes, count, expected) => {
+    expect(decodeRunMessages('t', runOf(count), bytes)).toHaveLength(expected)
   })
 })
 
 test('the partition of a key is part of the format', () => {
   expect(['', 'a', 'container-1', 'ü'].map((key) => partitionOfKey(key, 8))).toEqual([5, 4, 2, 3])
 })
+
+function runOf(count: number): Run {
+  return { topicId: 0, partition: 3, firstOffset: 7n, count, timeMs: 1234, segment: 0, position: 0, bytes: 0 }
+}
