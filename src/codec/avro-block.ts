@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import type { MetricList, Tag } from '../model/metric-list.js'
-import { type OcfCodec, ocfHeaderLength, writeOcfHeader } from './avro-header.js'
+import { type OcfCodec, ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
 import { longSize, writeLong } from './varint.js'
 
 interface EncodedHead {
@@ -106,4 +107,17 @@ function longBytes(n: number): Buffer {
   const bytes = Buffer.allocUnsafe(longSize(n))
   writeLong(bytes, 0, n)
   return bytes
+}
+
+let markers = Buffer.alloc(0)
+let markersUsed = 0
+
+/** Drawn for many files at once: sixteen random bytes alone cost as much as encoding twenty lists. */
+export function newSyncMarker(): Uint8Array {
+  if (markersUsed === markers.length) {
+    markers = randomBytes(256 * syncMarkerBytes)
+    markersUsed = 0
+  }
+  markersUsed += syncMarkerBytes
+  return markers.subarray(markersUsed - syncMarkerBytes, markersUsed)
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import type { MetricList } from '../model/metric-list.js'
 import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
-import { type BlockLayout, encodeOcfBlock } from './avro-block.js'
+import { type BlockLayout, encodeOcfBlock, newSyncMarker } from './avro-block.js'
 import { AvroCursor, malformed } from './avro-cursor.js'
 import { recode } from './avro-foreign.js'
 import { encodeOcfHeader, type OcfHeader, OcfHeaderParser, syncMarkerBytes } from './avro-header.js'
@@ -67,19 +66,6 @@ export function encodeContainerFile(
   const syncMarker = newSyncMarker()
   if (lists.length === 0) return encodeOcfHeader(syncMarker)
   return encodeOcfBlock(lists, syncMarker, 'null', { ...layout, withHeader: true, headroom }).subarray(headroom)
-}
-
-let markers = Buffer.alloc(0)
-let markersUsed = 0
-
-/** Drawn for many files at once: sixteen random bytes alone cost as much as encoding twenty lists. */
-function newSyncMarker(): Uint8Array {
-  if (markersUsed === markers.length) {
-    markers = randomBytes(256 * syncMarkerBytes)
-    markersUsed = 0
-  }
-  markersUsed += syncMarkerBytes
-  return markers.subarray(markersUsed - syncMarkerBytes, markersUsed)
 }
 
 /** Reads a container file as a whole; with a `fault`, `lists` are those that were complete before it. */

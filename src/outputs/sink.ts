@@ -39,3 +39,20 @@ export interface Sink {
   write(lists: readonly MetricList[], signal: AbortSignal): Promise<WriteResult>
   close(): Promise<void>
 }
+
+/** What goes into one write, as bytes. */
+export interface Load {
+  /** Adds lists; nothing of them is kept. */
+  add(lists: readonly MetricList[]): void
+  /** As `Sink.write`, for all that was added. After a retry the same load comes again. */
+  write(signal: AbortSignal): Promise<WriteResult>
+}
+
+/** A sink that makes the bytes of a write as lists come: what waits for the write before it are bytes then, not objects. */
+export interface PackingSink extends Sink {
+  newLoad(): Load
+}
+
+export function canPack(sink: Sink): sink is PackingSink {
+  return 'newLoad' in sink
+}

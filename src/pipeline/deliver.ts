@@ -1,5 +1,5 @@
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
-import type { Drop, WriteResult } from '../outputs/sink.js'
+import { canPack, type Drop, type Load, type PackingSink, type WriteResult } from '../outputs/sink.js'
 import { messageOf, StatsError } from '../platform/errors.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import { type Batch, type BatchTrigger, createBatcher, measure } from './batch.js'
@@ -10,9 +10,21 @@ import { chainStages, type Stage } from './stage.js'
 
 export type { BatchFigures, Delivery, DeliveryOptions } from './delivery.js'
 
-type QueuedBatch = Pick<Batch<Receipt>, 'key' | 'datapoints' | 'bytes'> & {
+type CompleteBatch = Pick<Batch<Receipt>, 'key' | 'datapoints' | 'bytes'> & {
   readonly lists: readonly MetricList[]
   readonly owners: Iterable<Receipt>
+}
+
+/** What waits for the sink: a batch, or the load that several share. */
+type QueuedBatch = (Omit<CompleteBatch, 'key'> & { readonly load?: undefined }) | LoadedBatch
+
+interface LoadedBatch {
+  readonly load: Load
+  /** Those that are not in it yet. */
+  lists: readonly MetricList[]
+  readonly owners: Receipt[]
+  datapoints: number
+  bytes: number
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
@@ -34,6 +46,7 @@ class QueuedDelivery implements Delivery {
   #heldDatapoints = 0
   #roomWaiters: (() => void)[] = []
   #wakeWriter: () => void = () => {}
+  #isOpen = false
   #draining = false
   #fail: (cause: unknown) => void = () => {}
   #end: () => void = () => {}
@@ -50,7 +63,7 @@ class QueuedDelivery implements Delivery {
       ...(options.batch?.keyOf && { keyOf: options.batch.keyOf }),
       clock: options.clock,
       join: (receipt) => receipt.join(),
-      leave: (batch, trigger) => this.#enqueue(batch, trigger),
+      leave: (batch, trigger) => this.#admit(batch, trigger),
     })
     this.#watch = createSinkWatch({ ...options, name: this.name, readiness: options.readiness })
     this.ended = new Promise((resolve, reject) => {
@@ -64,7 +77,10 @@ class QueuedDelivery implements Delivery {
 
   async open(signal: AbortSignal): Promise<void> {
     const { sink, clock, readiness } = this.#options
-    const opening = sink.open(signal).then(() => readiness?.ready())
+    const opening = sink.open(signal).then(() => {
+      this.#isOpen = true
+      readiness?.ready()
+    })
     this.#writer = opening
       .then(() => this.#writeAll())
       .then(
@@ -80,7 +96,7 @@ class QueuedDelivery implements Delivery {
     if (this.#failure !== undefined) return this.#refuse(lists, this.#failure.cause)
     if (this.#options.batch === undefined && !this.#givesBack) {
       // Batch and receipt would cost a StatsD line a tenth of all else.
-      if (lists.length > 0) this.#enqueue({ key: '', lists, owners: [], ...measure(lists) }, 'drain')
+      if (lists.length > 0) this.#admit({ key: '', lists, owners: [], ...measure(lists) }, 'drain')
       return this.#room()
     }
     const receipt = createReceipt()
@@ -127,7 +143,7 @@ class QueuedDelivery implements Delivery {
     return this.#options.sink.close()
   }
 
-  #enqueue(batch: QueuedBatch, trigger: BatchTrigger): void {
+  #admit(batch: CompleteBatch, trigger: BatchTrigger): void {
     const { admit, onBatch } = this.#options
     const figures = { key: batch.key, lists: batch.lists.length, bytes: batch.bytes }
     if (admit?.(figures) === false) {
@@ -136,11 +152,38 @@ class QueuedDelivery implements Delivery {
       return
     }
     onBatch?.(figures, trigger)
-    this.#queue.push(batch)
     this.#queuedBytes += batch.bytes
     this.#heldDatapoints += batch.datapoints
+    if (canPack(this.#options.sink)) this.#pack(batch, this.#options.sink)
+    else this.#queue.push(batch)
     if (this.#options.queue.whenFull === 'drop_oldest') this.#dropOldest()
     this.#wakeWriter()
+  }
+
+  /** A load is filled as batches come. While the sink is away they stay lists, so that they get the newest tags in the end. */
+  #pack({ lists, owners, datapoints, bytes }: CompleteBatch, sink: PackingSink): void {
+    const queued = this.#loadWithRoom(bytes) ?? this.#newLoad(sink)
+    queued.lists = queued.lists.length === 0 ? lists : queued.lists.concat(lists)
+    for (const owner of owners) queued.owners.push(owner)
+    queued.datapoints += datapoints
+    queued.bytes += bytes
+    if (this.#isOpen && !this.#watch.isAway()) this.#fill(queued)
+  }
+
+  #loadWithRoom(bytes: number): LoadedBatch | undefined {
+    const last = this.#queue.at(-1)
+    return last?.load !== undefined && last.bytes + bytes <= (this.#options.mergeBytes ?? 0) ? last : undefined
+  }
+
+  #newLoad(sink: PackingSink): LoadedBatch {
+    const queued: LoadedBatch = { load: sink.newLoad(), lists: [], owners: [], datapoints: 0, bytes: 0 }
+    this.#queue.push(queued)
+    return queued
+  }
+
+  #fill(batch: LoadedBatch): void {
+    batch.load.add(this.#stage(batch.lists))
+    batch.lists = []
   }
 
   #dropOldest(): void {
@@ -198,7 +241,8 @@ class QueuedDelivery implements Delivery {
   }
 
   #takeNext(): QueuedBatch[] {
-    const mergeBytes = this.#options.mergeBytes ?? 0
+    // Loads are as full as they may be.
+    const mergeBytes = canPack(this.#options.sink) ? 0 : (this.#options.mergeBytes ?? 0)
     let bytes = 0
     let count = 0
     do bytes += (this.#queue[count++] as QueuedBatch).bytes
@@ -211,11 +255,10 @@ class QueuedDelivery implements Delivery {
   /** False where the deadline came first: the batches are back in the queue. */
   async #writeUntilSettled(batches: QueuedBatch[]): Promise<boolean> {
     for (;;) {
-      const lists = this.#stage(listsOf(batches))
       let result: WriteResult
       this.#watch.asked()
       try {
-        result = await this.#options.sink.write(lists, this.#stop.signal)
+        result = await this.#write(batches)
       } catch (cause) {
         this.#putBack(batches)
         throw cause
@@ -231,6 +274,13 @@ class QueuedDelivery implements Delivery {
     }
     this.#putBack(batches)
     return false
+  }
+
+  #write(batches: readonly QueuedBatch[]): Promise<WriteResult> {
+    const [first] = batches
+    if (first?.load === undefined) return this.#options.sink.write(this.#stage(listsOf(batches)), this.#stop.signal)
+    this.#fill(first)
+    return first.load.write(this.#stop.signal)
   }
 
   #putBack(batches: QueuedBatch[]): void {

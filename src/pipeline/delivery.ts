@@ -17,7 +17,7 @@ export interface DeliveryOptions {
   readonly backoff: Backoff
   /** Gathers lists before they are written; absent: each `push` is a write. */
   readonly batch?: { readonly limits: BatchLimits; readonly keyOf?: (list: MetricList) => string }
-  /** Done to a batch at each write, so that tags are as new as they can be. */
+  /** Done to lists when they are written, each time, so that tags are as new as they can be; once where the sink packs them. */
   readonly through?: readonly Stage[]
   /** False: the batch is dropped as `global_limit`. */
   readonly admit?: (batch: BatchFigures) => boolean
