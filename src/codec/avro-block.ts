@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
+import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
 import type { MetricList, Tag } from '../model/metric-list.js'
 import { type OcfCodec, ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
 import { longSize, writeLong } from './varint.js'
@@ -69,13 +70,16 @@ function writeLists(
   return pos
 }
 
-function datapointsSize({ datapoints: { count, bytes } }: MetricList): number {
-  return count === 0 ? 1 : longSize(-count) + longSize(bytes.length) + bytes.length + 1
+function datapointsSize({ datapoints }: MetricList): number {
+  if (datapoints.count === 0) return 1
+  const length = byteLengthOf(datapoints)
+  return longSize(-datapoints.count) + longSize(length) + length + 1
 }
 
-function writeDatapoints({ datapoints: { count, bytes } }: MetricList, block: Uint8Array, pos: number): number {
-  if (count > 0) {
-    pos = writeLong(block, pos, -count)
+function writeDatapoints({ datapoints }: MetricList, block: Uint8Array, pos: number): number {
+  if (datapoints.count > 0) {
+    const bytes = datapoints instanceof DatapointsView ? datapoints.view() : datapoints.bytes
+    pos = writeLong(block, pos, -datapoints.count)
     pos = writeLong(block, pos, bytes.length)
     pos = copy(bytes, block, pos)
   }

@@ -1,3 +1,4 @@
+import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
 import type { Datapoints } from '../model/metric-list.js'
 import { newSyncMarker } from './avro-block.js'
 import { ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
@@ -42,19 +43,20 @@ export class ContainerFileBuilder {
   }
 
   /** What a list adds, at most. */
-  static sizeOf(head: Uint8Array, { bytes }: Datapoints): number {
-    return head.length + bytes.length + listOverheadBytes
+  static sizeOf(head: Uint8Array, datapoints: Datapoints): number {
+    return head.length + byteLengthOf(datapoints) + listOverheadBytes
   }
 
   /** @param head the `encodeHead` of the list */
   add(head: Uint8Array, datapoints: Datapoints): void {
-    const { count, bytes } = datapoints
+    const { count } = datapoints
     const most = this.#end + ContainerFileBuilder.sizeOf(head, datapoints) + syncMarkerBytes
     if (most > this.#bytes.length) this.#grow(most)
     const file = this.#bytes
     file.set(head, this.#end)
     let pos = this.#end + head.length
     if (count > 0) {
+      const bytes = datapoints instanceof DatapointsView ? datapoints.view() : datapoints.bytes
       pos = writeLong(file, pos, -count)
       pos = writeLong(file, pos, bytes.length)
       file.set(bytes, pos)

@@ -1,3 +1,4 @@
+import { DatapointsView } from '../model/datapoints-view.js'
 import type { Datapoints, MetricList } from '../model/metric-list.js'
 import { type AvroCursor, malformed } from './avro-cursor.js'
 import { findHead, type Head, isHeadAt, isRemembered } from './avro-heads.js'
@@ -73,12 +74,7 @@ function readArrayBlock(cursor: AvroCursor, count: number): Datapoints {
   const itemCount = checkedCount(count, size ?? cursor.end - start, smallestDatapointBytes)
   if (size !== undefined) cursor.pos = start + size
   else for (let left = itemCount; left > 0; left--) skipDatapoint(cursor)
-  return { count: itemCount, bytes: viewBytes(cursor, start) }
-}
-
-/** Half the time of Buffer's `subarray`, and one of these is made for every list. */
-function viewBytes({ buffer, byteOffset, pos }: AvroCursor, start: number): Uint8Array {
-  return new Uint8Array(buffer, byteOffset + start, pos - start)
+  return new DatapointsView(itemCount, cursor.buffer, cursor.byteOffset + start, cursor.pos - start)
 }
 
 function joinBlocks(cursor: AvroCursor, first: Datapoints, secondCount: number): Datapoints {

@@ -1,3 +1,4 @@
+import { byteLengthOf } from '../model/datapoints-view.js'
 import type { MetricList } from '../model/metric-list.js'
 import type { Cell, Counters } from '../telemetry/counters.js'
 
@@ -37,7 +38,7 @@ export class AvroTcpCounters {
         topic = list.topic
         traffic = this.#trafficOf(topic)
       }
-      add(traffic, 1, list.datapoints.bytes.length, throttled)
+      add(traffic, 1, byteLengthOf(list.datapoints), throttled)
     }
   }
 

@@ -1,3 +1,4 @@
+import { byteLengthOf } from '../model/datapoints-view.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import type { Cancel, Clock } from '../platform/clock.js'
 
@@ -120,7 +121,7 @@ const LIST_BYTES = 64
 
 /** About what a list takes on the wire and in memory, in bytes. */
 export function sizeOf(list: MetricList): number {
-  return LIST_BYTES + list.tags.length * TAG_BYTES + list.datapoints.bytes.length
+  return LIST_BYTES + list.tags.length * TAG_BYTES + byteLengthOf(list.datapoints)
 }
 
 /** `sizeOf` and datapoints of many lists. */
