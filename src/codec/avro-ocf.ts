@@ -40,6 +40,13 @@ export const defaultOcfLimits: OcfLimits = {
  */
 export interface OcfReader {
   push(bytes: Uint8Array): MetricList[]
+  /**
+   * Reads on in a piece, from `start`, until it is read or has given some hundred lists: to be called again from where it stopped.
+   *
+   * @param lists what became complete is put behind them
+   * @returns where it stopped
+   */
+  readSome(bytes: Uint8Array, start: number, lists: MetricList[]): number
   /** The stream is over: a fault where it ends inside a header or a block. There are never lists left. */
   end(): MetricList[]
   readonly fault: StatsError | undefined
@@ -83,6 +90,9 @@ interface BlockHead {
   readonly byteLength: number
 }
 
+/** After so many, `readSome` stops behind the block. */
+const someLists = 512
+
 /** Two longs. */
 const longestBlockHead = 20
 
@@ -114,15 +124,30 @@ class StreamReader implements OcfReader {
 
   push(bytes: Uint8Array): MetricList[] {
     const lists: MetricList[] = []
-    this.#pushedBytes += bytes.length
-    if (this.fault !== undefined) return lists
+    this.#read(bytes, 0, lists, Number.POSITIVE_INFINITY)
+    return lists
+  }
+
+  readSome(bytes: Uint8Array, start: number, lists: MetricList[]): number {
+    return this.#read(bytes, start, lists, lists.length + someLists)
+  }
+
+  #read(bytes: Uint8Array, start: number, lists: MetricList[], enough: number): number {
+    const end = this.fault === undefined ? this.#readBlocks(bytes, start, lists, enough) : bytes.length
+    this.#pushedBytes += end - start
+    return end
+  }
+
+  /** @returns the position behind what was read: the end, or where `lists` have become enough */
+  #readBlocks(bytes: Uint8Array, start: number, lists: MetricList[], enough: number): number {
     try {
-      let pos = this.#header === undefined ? this.#readHeader(bytes) : 0
-      while (pos < bytes.length) pos = this.#readBlock(bytes, pos, lists)
+      let pos = this.#header === undefined ? this.#readHeader(bytes) : start
+      while (pos < bytes.length && lists.length < enough) pos = this.#readBlock(bytes, pos, lists)
+      return pos
     } catch (thrown) {
       this.#stop(thrown)
+      return bytes.length
     }
-    return lists
   }
 
   end(): MetricList[] {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createOcfReader, type OcfReader } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf } from '../platform/errors.js'
@@ -108,18 +109,26 @@ export class AvroTcpConnection {
   async #emitListsOf(bytes: Buffer): Promise<void> {
     this.#receivedAnything = true
     this.#context.onPiece?.(this.#address, bytes)
-    const lists = this.#reader.push(bytes)
     const throttled = !this.#limiter.allow(bytes.length)
-    this.#count(lists, bytes.length, throttled)
-    if (lists.length === 0) return
+    this.#context.counters.countBytes(bytes.length, throttled)
+    for (let pos = 0; pos < bytes.length; ) {
+      if (pos > 0) await nextTurn()
+      const lists: MetricList[] = []
+      pos = this.#reader.readSome(bytes, pos, lists)
+      if (lists.length > 0) await this.#pass(lists, throttled)
+    }
+  }
+
+  async #pass(lists: readonly MetricList[], throttled: boolean): Promise<void> {
+    this.#count(lists, throttled)
     this.#context.onLists?.(this.#address, lists)
     if (!throttled) await this.#context.emit(lists)
   }
 
-  #count(lists: readonly MetricList[], bytes: number, throttled: boolean): void {
+  #count(lists: readonly MetricList[], throttled: boolean): void {
     const { telemetry, counters } = this.#context
     const datapoints = countDatapoints(lists)
-    counters.count(lists, bytes, throttled)
+    counters.countLists(lists, throttled)
     telemetry.ledger.received += datapoints
     this.#lists += lists.length
     this.#datapoints += datapoints

@@ -25,12 +25,16 @@ export class AvroTcpCounters {
   }
 
   /**
-   * @param lists what became complete with a piece of a stream
-   * @param pieceBytes the piece's size as it came over the wire
-   * @param throttled whether they are dropped, because their connection is over its limit
+   * @param pieceBytes the size of a piece of a stream as it came over the wire
+   * @param throttled whether its lists are dropped, because their connection is over its limit
    */
-  count(lists: readonly MetricList[], pieceBytes: number, throttled: boolean): void {
-    add(this.#total, lists.length, pieceBytes, throttled)
+  countBytes(pieceBytes: number, throttled: boolean): void {
+    add(this.#total, 0, pieceBytes, throttled)
+  }
+
+  /** @param lists what became complete with a piece of a stream */
+  countLists(lists: readonly MetricList[], throttled: boolean): void {
+    add(this.#total, lists.length, 0, throttled)
     let topic: string | undefined
     let traffic = this.#total
     for (const list of lists) {

@@ -2,7 +2,7 @@ import { inflateRawSync } from 'node:zlib'
 import avro from 'avsc'
 import fc from 'fast-check'
 import { createOcfReader, decodeContainerFile, encodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
-import type { Tag } from '../../src/model/metric-list.js'
+import type { MetricList, Tag } from '../../src/model/metric-list.js'
 import { anyBlocks, anyCodec, anyList, fromPlain, type PlainList, streamOf, toPlain } from '../support/avro-streams.js'
 
 const seed = 20_260_101
@@ -22,6 +22,39 @@ test(`every splitting of a stream gives the same lists (seed ${seed})`, () => {
     }),
     { seed, numRuns: 300 },
   )
+})
+
+test.each(['null', 'deflate'] as const)('a piece is read in slices of whole blocks, with codec %s', (codec) => {
+  const blocks = Array.from({ length: 12 }, (_, at) => Array(100).fill({ ...list, topic: `t${at}` }))
+  const stream = streamOf(blocks, codec)
+  const reader = createOcfReader()
+  const slices: string[][] = []
+  for (let pos = 0; pos < stream.length; ) {
+    const lists: MetricList[] = []
+    pos = reader.readSome(stream, pos, lists)
+    expect(reader.undecodedBytes).toBe(0)
+    slices.push(lists.map(({ topic }) => topic))
+  }
+  expect(slices.map(({ length }) => length)).toEqual([600, 600])
+  expect(slices.flat()).toEqual(blocks.flat().map(({ topic }) => topic))
+})
+
+test('a fault ends the slices of a piece behind what was complete before it', () => {
+  const stream = Buffer.concat([
+    streamOf([Array(600).fill(list), [list]]),
+    Buffer.from('not a block at all, not even one'),
+  ])
+  const reader = createOcfReader()
+  const lists: MetricList[] = []
+  const first = reader.readSome(stream, 0, lists)
+  expect(lists).toHaveLength(600)
+  expect(reader.fault).toBeUndefined()
+  expect(reader.readSome(stream, first, lists)).toBe(stream.length)
+  expect(lists).toHaveLength(601)
+  expect(reader.fault).toBeDefined()
+  expect(reader.undecodedBytes).toBe(32)
+  expect(reader.readSome(Buffer.alloc(10), 0, lists)).toBe(10)
+  expect(reader.undecodedBytes).toBe(42)
 })
 
 test('one byte at a time', () => {

@@ -244,6 +244,25 @@ test('a sender is stopped while there is no room, and goes on when there is', as
   expect(collector.lists).toHaveLength(blocks)
 })
 
+test('of a piece with thousands of lists, only some hundred are made while there is no room', async () => {
+  const hold = createGate()
+  const collector = await start({}, () => hold.promise)
+  const socket = await collector.connect()
+  const blocks = Array.from({ length: 40 }, (_, at) => block(...Array(50).fill(list(`t${at}`, at))))
+  // Together smaller than a piece of Node's, so that they come in one.
+  const stream = Buffer.concat([header, ...blocks])
+  expect(stream.length).toBeLessThan(64 * 1024)
+  socket.write(stream)
+  await collector.emitted(1)
+  expect(collector.lists.length).toBeLessThan(1000)
+  expect(collector.ledger.received).toBe(collector.lists.length)
+  hold.open()
+  await collector.emitted(2000)
+  expect(collector.lists.map(({ topic }) => topic)).toEqual(blocks.flatMap((_, at) => Array(50).fill(`t${at}`)))
+  expect(collector.counters.value('collector.tcp_input.records')).toBe(2000)
+  expect(collector.counters.value('collector.tcp_input.bytes')).toBe(stream.length)
+})
+
 test('a waiting connection does not hold up another', async () => {
   const hold = createGate()
   let rooms = 0
