@@ -97,8 +97,16 @@ function newHead(
   tags: readonly Tag[] | undefined,
 ): Head {
   const cursor = new AvroCursor(bytesOf(page), start, start + length)
-  const topic = readString(cursor)
+  const topic = sharedTopic(readString(cursor))
   return { topic, tags: tags ?? readTags(cursor), page, start, length, tagsAt, next: undefined }
+}
+
+let lastTopic = ''
+
+/** Most heads have the topic of the one before: the same string is compared by its address. */
+function sharedTopic(topic: string): string {
+  if (topic !== lastTopic) lastTopic = topic
+  return lastTopic
 }
 
 function readTags(cursor: AvroCursor): readonly Tag[] {

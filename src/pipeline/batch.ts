@@ -66,6 +66,15 @@ export function createBatcher<Owner>({
     return batch
   }
 
+  function batchOf(key: string, owner: Owner): Batch<Owner> {
+    const batch = batches.get(key) ?? open(key)
+    if (!batch.owners.has(owner)) {
+      batch.owners.add(owner)
+      join(owner)
+    }
+    return batch
+  }
+
   function close(batch: Batch<Owner>, trigger: BatchTrigger): void {
     batch.cancelAge?.()
     batches.delete(batch.key)
@@ -75,20 +84,17 @@ export function createBatcher<Owner>({
 
   return {
     add(lists, owner) {
+      // Neighbours nearly always go into the same batch.
+      let batch: Batch<Owner> | undefined
       for (const list of lists) {
         const key = keyOf(list)
-        const batch = batches.get(key) ?? open(key)
-        batch.lists.push(list)
-        if (!batch.owners.has(owner)) {
-          batch.owners.add(owner)
-          join(owner)
-        }
-        batch.datapoints += list.datapoints.count
-        const bytes = sizeOf(list)
-        batch.bytes += bytes
+        if (batch?.key !== key) batch = batchOf(key, owner)
+        const bytes = put(list, batch)
         heldBytes += bytes
         const trigger = fullBy(batch, limits)
-        if (trigger !== undefined) close(batch, trigger)
+        if (trigger === undefined) continue
+        close(batch, trigger)
+        batch = undefined
       }
       if (waitsForNothing(limits)) this.flush()
     },
@@ -102,6 +108,15 @@ export function createBatcher<Owner>({
       return held
     },
   }
+}
+
+/** @returns its size */
+function put(list: MetricList, batch: Batch<unknown>): number {
+  const bytes = sizeOf(list)
+  batch.lists.push(list)
+  batch.datapoints += list.datapoints.count
+  batch.bytes += bytes
+  return bytes
 }
 
 function fullBy({ lists, datapoints, bytes }: Batch<unknown>, limits: BatchLimits): BatchTrigger | undefined {

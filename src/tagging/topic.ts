@@ -28,13 +28,19 @@ export function createTopicRule({
     return () => topic
   }
   const remembered = new Map<string, string>()
-  return ({ topic }) => {
+  function look(topic: string): string {
     const known = remembered.get(topic)
     if (known !== undefined) return known
     const legal = legalTopic(prefix + topic)
     if (remembered.size >= maxRemembered) remembered.clear()
     remembered.set(topic, legal)
     return legal
+  }
+  let last = { topic: '', legal: legalTopic(prefix) }
+  return ({ topic }) => {
+    // Lists of one topic come one behind the other.
+    if (topic !== last.topic) last = { topic, legal: look(topic) }
+    return last.legal
   }
 }
 

@@ -24,6 +24,18 @@ test(`bytes are the same only where all of them are, and then their hashes are t
   )
 })
 
+test('one other bit is found in every place of every length', () => {
+  for (let length = 1; length <= 50; length++) {
+    const bytes = Buffer.alloc(length, 7)
+    expect(sameBytes(viewOf(bytes), 0, viewOf(Buffer.from(bytes)), 0, length)).toBe(true)
+    for (let place = 0; place < length; place++) {
+      const other = Buffer.from(bytes)
+      other[place]! ^= 0x80
+      expect(sameBytes(viewOf(bytes), 0, viewOf(other), 0, length)).toBe(false)
+    }
+  }
+})
+
 test(`a text comes back, whatever was read before (seed ${seed})`, () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 80 }), { minLength: 1, maxLength: 50 }), (texts) => {
