@@ -6,7 +6,7 @@ import { recode } from './avro-foreign.js'
 import { encodeOcfHeader, type OcfHeader, OcfHeaderParser, syncMarkerBytes } from './avro-header.js'
 import { ListReader } from './avro-lists.js'
 import { ByteGatherer } from './byte-gatherer.js'
-import { inflateRaw } from './inflate.js'
+import { inflateRaw, newRoom } from './inflate.js'
 
 export { encodeHead, encodeOcfBlock } from './avro-block.js'
 export { encodeOcfHeader, type OcfCodec, syncMarkerBytes } from './avro-header.js'
@@ -34,7 +34,8 @@ export const defaultOcfLimits: OcfLimits = {
  * - `push` gives the lists that the piece completes. It never throws on what a peer sends: it sets `fault`, gives what was
  *   complete before it, and ignores everything after it.
  * - Lists are views: their datapoints lie in the piece itself where a block lay whole in it, so a piece must not be changed
- *   after it was pushed (Node's sockets never do), and a list that is kept for long keeps its piece (64 KiB from a socket).
+ *   after it was pushed (Node's sockets never do), and a list that is kept for long keeps its piece (64 KiB from a socket), or
+ *   as much of what was inflated of it.
  * - Lists whose tags have the same bytes get the same `tags` array, as long as it is among those seen lately.
  * - Held besides: less than one block (see `OcfLimits`) and its head.
  */
@@ -106,7 +107,12 @@ class StreamReader implements OcfReader {
   #blockHead: BlockHead | undefined
   #pushedBytes = 0
   #decodedBytes = 0
+  /** Of the last block. */
   #inflatedBytes = 0
+  /** How many times larger than it came. */
+  #growth = 0
+  /** For the blocks of one piece. */
+  #room = newRoom()
   #blocks = 0
 
   constructor(limits: OcfLimits) {
@@ -135,6 +141,7 @@ class StreamReader implements OcfReader {
   #read(bytes: Uint8Array, start: number, lists: MetricList[], enough: number): number {
     const end = this.fault === undefined ? this.#readBlocks(bytes, start, lists, enough) : bytes.length
     this.#pushedBytes += end - start
+    if (end === bytes.length) this.#room = newRoom()
     return end
   }
 
@@ -280,7 +287,7 @@ class StreamReader implements OcfReader {
 
   #readLists(bytes: Uint8Array, start: number, end: number, count: number, lists: MetricList[]): void {
     const { codec, plan } = this.#header!
-    const cursor = codec === 'null' ? new AvroCursor(bytes, start, end) : this.#inflate(bytes.subarray(start, end))
+    const cursor = codec === 'null' ? new AvroCursor(bytes, start, end) : this.#inflate(bytes, start, end)
     for (let left = count; left > 0; left--) {
       if (plan.path === 'own') lists.push(this.#listReader.read(cursor))
       else lists.push(this.#listReader.read(new AvroCursor(recode(plan, cursor))))
@@ -288,11 +295,14 @@ class StreamReader implements OcfReader {
     if (cursor.pos !== cursor.end) malformed('holds more bytes than its lists take')
   }
 
-  #inflate(packed: Uint8Array): AvroCursor {
+  #inflate(bytes: Uint8Array, start: number, end: number): AvroCursor {
     const { inflatedBlockBytes } = this.#limits
+    const packed = bytes.subarray(start, end)
+    const wantedBytes = Math.max(this.#inflatedBytes, this.#growth * (bytes.length - start))
     try {
-      const inflated = inflateRaw(packed, inflatedBlockBytes, this.#inflatedBytes)
+      const inflated = inflateRaw(packed, inflatedBlockBytes, this.#inflatedBytes, this.#room, wantedBytes)
       this.#inflatedBytes = inflated.length
+      this.#growth = inflated.length / packed.length
       return new AvroCursor(inflated)
     } catch (cause) {
       if (systemCodeOf(cause) !== 'ERR_BUFFER_TOO_LARGE') return malformed(`cannot be inflated (${messageOf(cause)})`)

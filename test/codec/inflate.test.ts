@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { inflateRaw } from '../../src/codec/inflate.js'
+import { inflateRaw, newRoom } from '../../src/codec/inflate.js'
 
 const seed = 20_261_123
 const limitBytes = 300_000
@@ -39,6 +39,31 @@ test('results stay as they are when more is inflated', () => {
   const plain = [10, 65_536, 100_000, 20].map((length, at) => Buffer.alloc(length, at + 1))
   const inflated = plain.map((bytes) => inflateRaw(deflateRawSync(bytes), limitBytes))
   expect(inflated.map((bytes, at) => Buffer.compare(bytes, plain[at]!))).toEqual([0, 0, 0, 0])
+})
+
+test('results of one room lie one behind the other, and in new memory once they do not fit', () => {
+  const room = newRoom()
+  const plain = [100, 200, 0, 5_000, 50_000, 3_000, 10_000].map((length, at) => Buffer.alloc(length, at + 1))
+  const wantedBytes = 64 * 1024
+  const inflated = plain.map((bytes) => inflateRaw(deflateRawSync(bytes), limitBytes, bytes.length, room, wantedBytes))
+  expect(inflated.map((bytes, at) => Buffer.compare(bytes, plain[at]!))).toEqual(plain.map(() => 0))
+  expect(inflated[1]!.buffer).toBe(inflated[0]!.buffer)
+  expect(inflated[1]!.byteOffset).toBe(inflated[0]!.byteOffset + 100)
+  expect(inflated[6]!.buffer).not.toBe(inflated[0]!.buffer)
+})
+
+test(`guesses that are wrong cost no byte (seed ${seed})`, () => {
+  const anyGuess = fc.oneof(fc.nat(300), fc.nat(100_000))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(anyPlain, anyGuess, anyGuess), { minLength: 1, maxLength: 8 }), (all) => {
+      const room = newRoom()
+      const inflated = all.map(([plain, expected, wanted]) =>
+        inflateRaw(deflateRawSync(plain), limitBytes, expected, room, wanted),
+      )
+      expect(inflated.map((bytes, at) => Buffer.compare(bytes, all[at]![0]))).toEqual(all.map(() => 0))
+    }),
+    { seed, numRuns: 100 },
+  )
 })
 
 test('what inflates beyond the limit is refused, and the next is read as if nothing had been', () => {
