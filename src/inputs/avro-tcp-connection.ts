@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createOcfReader, type OcfReader } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf } from '../platform/errors.js'
@@ -112,7 +111,7 @@ export class AvroTcpConnection {
     const throttled = !this.#limiter.allow(bytes.length)
     this.#context.counters.countBytes(bytes.length, throttled)
     for (let pos = 0; pos < bytes.length; ) {
-      if (pos > 0) await nextTurn()
+      if (pos > 0) await everythingReady()
       const lists: MetricList[] = []
       pos = this.#reader.readSome(bytes, pos, lists)
       if (lists.length > 0) await this.#pass(lists, throttled)
@@ -164,6 +163,11 @@ export class AvroTcpConnection {
     const broken = this.#socketError === undefined ? '' : ` (${messageOf(this.#socketError)})`
     this.#context.onFault({ address: this.#address, cause: message + broken, undecodedBytes })
   }
+}
+
+/** After all promises that can go on without the outside have gone on. */
+function everythingReady(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve))
 }
 
 /** Undefined parts: the peer was gone before it was looked at. */
