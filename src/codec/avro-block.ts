@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
-import type { MetricList, Tag } from '../model/metric-list.js'
+import type { Datapoints, MetricList, Tag } from '../model/metric-list.js'
 import { type OcfCodec, ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
+import { ByteCopier } from './byte-copier.js'
 import { longSize, writeLong } from './varint.js'
 
 interface EncodedHead {
@@ -63,9 +64,10 @@ function writeLists(
   lists: readonly MetricList[],
   heads: readonly Uint8Array[],
 ): number {
+  const copier = new ByteCopier(block)
   for (let at = 0; at < lists.length; at++) {
     pos = copy(heads[at]!, block, pos)
-    pos = writeDatapoints(lists[at]!, block, pos)
+    pos = writeDatapoints(lists[at]!.datapoints, block, pos, copier)
   }
   return pos
 }
@@ -76,12 +78,14 @@ function datapointsSize({ datapoints }: MetricList): number {
   return longSize(-datapoints.count) + longSize(length) + length + 1
 }
 
-function writeDatapoints({ datapoints }: MetricList, block: Uint8Array, pos: number): number {
+/** The array of `datapoints`, with its end; what was read is copied by `copier`, which is for the same `block`. */
+export function writeDatapoints(datapoints: Datapoints, block: Uint8Array, pos: number, copier: ByteCopier): number {
   if (datapoints.count > 0) {
-    const bytes = datapoints instanceof DatapointsView ? datapoints.view() : datapoints.bytes
-    pos = writeLong(block, pos, -datapoints.count)
-    pos = writeLong(block, pos, bytes.length)
-    pos = copy(bytes, block, pos)
+    const length = byteLengthOf(datapoints)
+    pos = writeLong(block, writeLong(block, pos, -datapoints.count), length)
+    if (datapoints instanceof DatapointsView) copier.copy(datapoints.around, datapoints.byteOffset, length, pos)
+    else block.set(datapoints.bytes, pos)
+    pos += length
   }
   block[pos] = 0
   return pos + 1

@@ -1,7 +1,8 @@
-import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
+import { byteLengthOf } from '../model/datapoints-view.js'
 import type { Datapoints } from '../model/metric-list.js'
-import { newSyncMarker } from './avro-block.js'
+import { newSyncMarker, writeDatapoints } from './avro-block.js'
 import { ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
+import { ByteCopier } from './byte-copier.js'
 import { SpareBuffers } from './spare-buffers.js'
 import { longSize, writeLong } from './varint.js'
 
@@ -24,6 +25,7 @@ export class ContainerFileBuilder {
   readonly #headroom: number
   readonly #start: number
   #bytes: Buffer
+  #copier: ByteCopier
   #end: number
 
   /**
@@ -35,6 +37,7 @@ export class ContainerFileBuilder {
     this.#start = headroom + ocfHeaderLength('null') + blockHeadBytes
     this.#end = this.#start
     this.#bytes = spare.take(this.#start + expectedBytes)
+    this.#copier = new ByteCopier(this.#bytes)
   }
 
   /** What the file takes so far, without headroom, at most. */
@@ -49,23 +52,13 @@ export class ContainerFileBuilder {
 
   /** @param head the `encodeHead` of the list */
   add(head: Uint8Array, datapoints: Datapoints): void {
-    const { count } = datapoints
     const most = this.#end + ContainerFileBuilder.sizeOf(head, datapoints) + syncMarkerBytes
     if (most > this.#bytes.length) this.#grow(most)
     const file = this.#bytes
     file.set(head, this.#end)
-    let pos = this.#end + head.length
-    if (count > 0) {
-      const bytes = datapoints instanceof DatapointsView ? datapoints.view() : datapoints.bytes
-      pos = writeLong(file, pos, -count)
-      pos = writeLong(file, pos, bytes.length)
-      file.set(bytes, pos)
-      pos += bytes.length
-    }
-    file[pos] = 0
-    this.#end = pos + 1
+    this.#end = writeDatapoints(datapoints, file, this.#end + head.length, this.#copier)
     this.lists++
-    this.datapoints += count
+    this.datapoints += datapoints.count
   }
 
   /** The file; nothing can be added any more. */
@@ -91,5 +84,6 @@ export class ContainerFileBuilder {
     larger.set(this.#bytes.subarray(this.#start, this.#end), this.#start)
     spare.give(this.#bytes)
     this.#bytes = larger
+    this.#copier = new ByteCopier(larger)
   }
 }

@@ -7,26 +7,22 @@ import type { Datapoints } from './metric-list.js'
 export class DatapointsView implements Datapoints {
   readonly count: number
   readonly byteLength: number
-  readonly #around: ArrayBufferLike
-  readonly #byteOffset: number
+  /** Holds them, from `byteOffset` on. */
+  readonly around: ArrayBufferLike
+  readonly byteOffset: number
   #bytes: Uint8Array | undefined
 
   constructor(count: number, around: ArrayBufferLike, byteOffset: number, byteLength: number) {
     this.count = count
     this.byteLength = byteLength
-    this.#around = around
-    this.#byteOffset = byteOffset
+    this.around = around
+    this.byteOffset = byteOffset
     this.#bytes = undefined
   }
 
   get bytes(): Uint8Array {
-    this.#bytes ??= this.view()
+    this.#bytes ??= new Uint8Array(this.around, this.byteOffset, this.byteLength)
     return this.#bytes
-  }
-
-  /** `bytes` for who needs them once. */
-  view(): Uint8Array {
-    return new Uint8Array(this.#around, this.#byteOffset, this.byteLength)
   }
 }
 
