@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import type { Clock } from '../platform/clock.js'
-import { messageOf, StatsError } from '../platform/errors.js'
+import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import { requireLmdbFile } from '../platform/lmdb-file.js'
 import type { Log } from '../telemetry/log.js'
 import { busFull, damaged, isFullCode, unwritable } from './embedded-format.js'
@@ -51,6 +52,9 @@ export interface Env {
   close(): Promise<void>
 }
 
+/** An option of LMDB that the types of the package leave out; see `tick`. */
+const withoutKeptFreeList: object = { maxFreeSpaceToRetain: 0 }
+
 /** Only address space: the file is as large as what was in it at most. LMDB could grow it, but every process would have to follow. */
 const mapBytes = 64 * 2 ** 30
 
@@ -67,31 +71,41 @@ export async function openEnv({ dir, clock, log }: { dir: string; clock: Clock; 
     await requireLmdbFile(join(dir, name)).catch((error: unknown) => {
       throw damaged(dir, error)
     })
+    await makeFile(dir, name)
   }
   const index = openFile(dir, 'index')
   const groups = openFile(dir, 'groups')
   const files = [index, groups]
+  const tables = openTables(dir, index, groups)
   return {
     dir,
-    ...openTables(dir, index, groups),
+    ...tables.index,
+    ...tables.groups,
     refresh() {
       for (const file of files) file.resetReadTxn()
     },
-    commitIf: (on, key, version, write) =>
-      settle(version === undefined ? on.ifNoExists(key, write) : on.ifVersion(key, version, write)),
-    commitPlaces(write) {
-      let results: Promise<boolean>[] = []
-      const batch = groups.batch(() => {
-        results = write()
-      })
-      return settle(Promise.all([batch, ...results]).then(([, ...each]) => each))
+    async commitIf(on, key, version, write) {
+      const [done] = await commit(on === tables.groups.groups ? 'groups' : 'index', () => [
+        version === undefined ? on.ifNoExists(key, write) : on.ifVersion(key, version, write),
+      ])
+      return done === true
     },
+    commitPlaces: (write) => commit('groups', write),
     forgetDeadReaders() {
       for (const file of files) file.readerCheck()
     },
     async close() {
       await Promise.all(files.map((file) => file.close()))
     },
+  }
+
+  function commit(name: FileName, write: () => Promise<boolean>[]): Promise<boolean[]> {
+    let results: Promise<boolean>[] = []
+    const batch = (name === 'groups' ? groups : index).batch(() => {
+      tick(tables[name].room)
+      results = write()
+    })
+    return settle(Promise.all([batch, ...results]).then(([, ...each]) => each))
   }
 
   async function settle<T>(write: Promise<T>): Promise<T> {
@@ -112,20 +126,54 @@ const fileNames = ['index', 'groups'] as const
 type FileName = (typeof fileNames)[number]
 type File = RootDatabase<Buffer, Buffer>
 
+/**
+ * Makes a file with all of its tables beside its place and moves it there: where several processes made the same file at once,
+ * each a few tables, it came out damaged one time in fifty.
+ */
+async function makeFile(dir: string, name: FileName): Promise<void> {
+  if (existsSync(join(dir, name, 'data.mdb'))) return
+  const draft = `${name}.${randomUUID()}`
+  const file = openFile(dir, draft)
+  try {
+    tablesOf[name](file)
+    reserveRoom(file)
+  } catch (error) {
+    throw unwritable(dir, error)
+  } finally {
+    await file.close()
+  }
+  await rm(join(dir, draft, 'lock.mdb'), { force: true })
+  try {
+    await rename(join(dir, draft), join(dir, name))
+  } catch (error) {
+    await rm(join(dir, draft), { recursive: true, force: true })
+    // Another process was first.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(error) ?? '')) throw unwritable(dir, error)
+  }
+}
+
+const tablesOf = {
+  index: (file: File) =>
+    file.transactionSync(() => ({
+      room: openRoom(file),
+      log: openTable(file, 'log', true),
+      topics: openTable(file, 'topics'),
+      heads: openTable(file, 'heads'),
+      runs: openTable(file, 'runs'),
+      index: openTable(file, 'index'),
+      segments: openTable(file, 'segments'),
+    })),
+  groups: (file: File) =>
+    file.transactionSync(() => ({
+      room: openRoom(file),
+      groups: openTable(file, 'groups', true),
+      places: openTable(file, 'places', true),
+    })),
+}
+
 function openTables(dir: string, index: File, groups: File) {
   try {
-    reserveRoom(dir, 'index', openTable(index, 'room'))
-    reserveRoom(dir, 'groups', openTable(groups, 'room'))
-    return {
-      log: openTable(index, 'log', true),
-      topics: openTable(index, 'topics'),
-      heads: openTable(index, 'heads'),
-      runs: openTable(index, 'runs'),
-      index: openTable(index, 'index'),
-      segments: openTable(index, 'segments'),
-      groups: openTable(groups, 'groups', true),
-      places: openTable(groups, 'places', true),
-    }
+    return { index: tablesOf.index(index), groups: tablesOf.groups(groups) }
   } catch (error) {
     void index.close()
     void groups.close()
@@ -137,18 +185,37 @@ function openTables(dir: string, index: File, groups: File) {
  * Pages that are free inside of the files: where segments have filled the disk, readers can still join, commit and so come to
  * the end of what is there, and what is beyond the retention can be removed.
  */
-function reserveRoom(dir: string, name: FileName, table: Table): void {
+function reserveRoom(file: File): void {
   const key = Buffer.from('reserved')
-  if (statSync(join(dir, name, 'data.mdb')).size >= reservedBytes) return
-  table.putSync(key, Buffer.alloc(reservedBytes))
-  table.removeSync(key)
+  file.transactionSync(() => openRoom(file).putSync(key, Buffer.alloc(reservedBytes)))
+  file.transactionSync(() => openRoom(file).removeSync(key))
+}
+
+function openRoom(file: File): Table {
+  const room = openTable(file, 'room')
+  tick(room)
+  return room
+}
+
+let ticks = 0
+
+/**
+ * To be called in every transaction, so that each changes something. LMDB, as the lmdb package has it, keeps its list of free
+ * pages from one transaction to the next as long as the number of the newest transaction is that of its own. One that changes
+ * nothing (a condition that was not met, a table that was there) takes a number too and is not written, so the next process takes the
+ * same number and the same free pages: from then on both write to the same pages, and what was acknowledged is lost.
+ */
+function tick(room: Table): void {
+  const value = Buffer.alloc(8)
+  value.writeDoubleBE(++ticks)
+  void room.put(Buffer.from('tick'), value)
 }
 
 function openTable(file: File, name: string, useVersions = false): Table {
   return file.openDB({ name, encoding: 'binary', keyEncoding: 'binary', cache: false, useVersions })
 }
 
-function openFile(dir: string, name: FileName): File {
+function openFile(dir: string, name: string): File {
   try {
     return open<Buffer, Buffer>({
       path: join(dir, name),
@@ -159,7 +226,8 @@ function openFile(dir: string, name: FileName): File {
       cache: false,
       // Commits are on disk before anybody sees them: what was published survives a power failure as well.
       overlappingSync: false,
-      noMetaSync: name === 'groups',
+      noMetaSync: name.startsWith('groups'),
+      ...withoutKeptFreeList,
       // The bus makes its own batches; LMDB's promises of an event turn would reject with nobody listening.
       eventTurnBatching: false,
     })
