@@ -6,6 +6,7 @@ import type { BatchLimits } from '../pipeline/batch.js'
 import { createDelivery, type Delivery } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
 import { createBackoff } from '../platform/backoff.js'
+import { letOldGenerationGrow } from '../platform/old-generation.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import { busNameOf, createConsumerBus } from './bus-parts.js'
@@ -24,6 +25,7 @@ const POINT_BYTES = 64
 const QUEUE_BYTES = 32 * 1024 * 1024
 
 export function run(options: ConsumeOptions, context: CommandContext): Promise<void> {
+  letOldGenerationGrow()
   return runDaemon('consume', options, context, (daemon) => runConsume(options, daemon, context))
 }
 

@@ -19,6 +19,12 @@ export interface BusTopicsOptions {
 }
 
 /**
+ * So much of a batch is decoded at once. The lists of 8 MiB would wait so long for the sink that V8 copies them all twice: a
+ * tenth of the time to Graphite.
+ */
+const pieceBytes = 512 * 1024
+
+/**
  * Reads topics of a bus. A position moves on when `emit` has settled for all lists of the batch, so `emit` must resolve only
  * when the sink has answered; where it rejects, the batch comes again.
  *
@@ -56,10 +62,23 @@ class BusTopics implements Source {
     }
   }
 
+  /** Passes a batch on piece by piece: while one is written, the next one is read, so that a sink can gather across them. */
   async #handle(messages: readonly IncomingMessage[], emit: Emit): Promise<void> {
+    let before = Promise.resolve()
+    for (const piece of piecesOf(messages)) {
+      const lists: MetricList[] = []
+      for (const message of piece) lists.push(...(await this.#decode(message)))
+      const passed = this.#pass(lists, emit)
+      // It is awaited one piece later: should the one before have failed, nobody would look at it.
+      passed.catch(() => {})
+      await before
+      before = passed
+    }
+    await before
+  }
+
+  async #pass(lists: readonly MetricList[], emit: Emit): Promise<void> {
     const { ledger } = this.#options.telemetry
-    const lists: MetricList[] = []
-    for (const message of messages) lists.push(...(await this.#decode(message)))
     const wanted = lists.filter(this.#isWanted)
     const received = countDatapoints(lists)
     ledger.received += received
@@ -100,6 +119,21 @@ class BusTopics implements Source {
     }
     for (const [topic, messages] of topics) telemetry.counters.set('consume.lag', messages, topic)
   }
+}
+
+/** Messages one behind the other, in arrays of at least `pieceBytes`, but for the last one. */
+function piecesOf(messages: readonly IncomingMessage[]): readonly IncomingMessage[][] {
+  const pieces: IncomingMessage[][] = []
+  let bytes = pieceBytes
+  for (const message of messages) {
+    if (bytes >= pieceBytes) {
+      pieces.push([])
+      bytes = 0
+    }
+    pieces.at(-1)?.push(message)
+    bytes += message.bytes.length
+  }
+  return pieces
 }
 
 // R88: the first framework_name counts.

@@ -80,6 +80,44 @@ test('the position moves only when emit has settled: what was not answered comes
   expect(again.values()).toEqual([1])
 })
 
+describe('a batch of several pieces', () => {
+  const large = Array.from({ length: 40_000 }, (_, number) => number)
+
+  test('no more than two are on their way, in their order', async () => {
+    const settle: (() => void)[] = []
+    const emitted: number[] = []
+    const source = start({}, (lists) => {
+      emitted.push(decodeDatapoints(lists[0]!.datapoints)[0]!.value)
+      return new Promise((resolve) => settle.push(resolve))
+    })
+    await publisher.publish(
+      'metrics-a',
+      [1, 2, 3].map((first) => ({ key: 'k', bytes: encodeContainerFile([list([first, ...large])]) })),
+    )
+    await waitFor(() => emitted.length === 2)
+    settle[0]?.()
+    await waitFor(() => emitted.length === 3)
+    expect(emitted).toEqual([1, 2, 3])
+    settle[1]?.()
+    settle[2]?.()
+    await source.stop()
+  })
+
+  test('where one fails, all of them come again', async () => {
+    let asked = 0
+    const failing = start({}, () => (++asked === 1 ? Promise.resolve() : Promise.reject(new Error('away'))))
+    await publisher.publish(
+      'metrics-a',
+      [1, 2, 3].map((first) => ({ key: 'k', bytes: encodeContainerFile([list([first, ...large])]) })),
+    )
+    await waitFor(() => asked >= 3)
+    await failing.stop()
+    const again = start()
+    await again.until(3 * (large.length + 1))
+    await again.stop()
+  })
+})
+
 describe('messages that cannot be decoded', () => {
   test('what is before the fault is emitted, the message is told, counted and kept, and reading goes on', async () => {
     const broken = Buffer.concat([encodeContainerFile([list([1])]), Buffer.from('garbage behind the last block')])
