@@ -11,6 +11,7 @@ import type { Emit, Source } from './source.js'
 import { type EndpointFigures, type EndpointOptions, type OnLine, StatsdEndpoint } from './statsd-endpoint.js'
 import { StatsdIntake } from './statsd-intake.js'
 import { createKernelDropCounter, type DropCounted, type KernelDropCounter } from './statsd-kernel-drops.js'
+import { Lull } from './statsd-lull.js'
 import { bindUdpSockets, drain, type UdpSocket } from './statsd-sockets.js'
 import type { EndpointState, InheritedEndpoints } from './statsd-state.js'
 
@@ -39,6 +40,8 @@ export interface StatsdUdpOptions {
   /** 0 keeps the kernel's default. */
   readonly receiveBufferKbytes?: number
   readonly onLine?: OnLine
+  /** For how long the process may sleep while packets gather, see `Lull`; absent where others live in it: never. */
+  readonly lullMs?: number
   /** What the process before this one left. */
   readonly inherited?: InheritedEndpoints
   /** Linux' lists of UDP sockets. */
@@ -82,6 +85,7 @@ class StatsdUdp implements StatsdUdpSource {
   readonly #intake: StatsdIntake
   readonly #endpointOptions: EndpointOptions
   readonly #kernelDrops: KernelDropCounter
+  readonly #lull: Lull
   readonly #open = new Set<OpenEndpoint>()
   readonly #opening = new Set<Promise<unknown>>()
   #stopping = false
@@ -91,6 +95,7 @@ class StatsdUdp implements StatsdUdpSource {
     this.#options = options
     this.#intake = createIntake(options)
     this.#endpointOptions = endpointOptions(options, this.#intake)
+    this.#lull = new Lull(options.lullMs ?? 0, options.clock)
     this.#kernelDrops = createKernelDropCounter(options.telemetry.counters, options.procNetUdpPaths)
   }
 
@@ -117,7 +122,7 @@ class StatsdUdp implements StatsdUdpSource {
   }
 
   async handOver(): Promise<EndpointState[]> {
-    this.#stopping = true
+    this.#stop()
     await Promise.allSettled(this.#opening)
     await this.#kernelDrops.count()
     return Promise.all([...this.#open].filter(({ closed }) => closed === undefined).map((open) => this.#leave(open)))
@@ -137,11 +142,16 @@ class StatsdUdp implements StatsdUdpSource {
     this.#intake.start(emit)
     const timers = this.#startTimers()
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-    this.#stopping = true
+    this.#stop()
     for (const cancel of timers) cancel()
     await Promise.allSettled(this.#opening)
     await Promise.all([...this.#open].map((open) => this.#close(open)))
     this.#intake.flush()
+  }
+
+  #stop(): void {
+    this.#stopping = true
+    this.#lull.forbid()
   }
 
   #startTimers(): readonly Cancel[] {
@@ -161,7 +171,10 @@ class StatsdUdp implements StatsdUdpSource {
         port,
         inherit: inherited?.takeUdpSocket,
         receiveBufferBytes: this.#askedBufferBytes,
-        onPacket: (packet) => endpoint.receive(packet),
+        onPacket: (packet) => {
+          this.#lull.packet()
+          endpoint.receive(packet)
+        },
         onKeptPacket: (packet, timeMs) => endpoint.receive(packet, timeMs),
         log: this.#options.telemetry.log,
       })
@@ -187,6 +200,7 @@ class StatsdUdp implements StatsdUdpSource {
     const open = { endpoint, sockets, counted }
     this.#open.add(open)
     this.#kernelDrops.add(counted, countedDrops)
+    for (const { receiveBufferBytes } of sockets) this.#lull.addSocket(receiveBufferBytes)
     this.#hintAtBuffer(sockets)
     const { host, port } = sockets[0]!
     return { host, port, setOwner: (owner) => endpoint.setOwner(owner), close: () => this.#close(open) }
@@ -214,7 +228,10 @@ class StatsdUdp implements StatsdUdpSource {
   async #drainAndClose(open: OpenEndpoint): Promise<void> {
     const { endpoint, sockets } = open
     await this.#kernelDrops.count()
+    // A turn of the event loop is not to take long.
+    this.#lull.forbid()
     await drain(() => endpoint.packets)
+    this.#lull.allow()
     await Promise.all(sockets.map((socket) => socket.close()))
     this.#forget(open)
     endpoint.end()
