@@ -288,8 +288,9 @@ test('the collector goes and comes back: the newest that fits is kept, the rest 
   await seenAtLeast(counting, 1)
   await counting.stop()
   const total = 6001
-  for (let number = 1; number < total; number++) await sender.send(endpoint.port, `load.0:${number}|g`)
+  await sender.send(endpoint.port, 'load.0:1|g')
   await proxy.logWhere(({ msg }) => msg === 'waiting for collector')
+  for (let number = 2; number < total; number++) await sender.send(endpoint.port, `load.0:${number}|g`)
 
   const before = counting
   counting = await startCountingCollector(port)
