@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuiltCli, buildCli } from '../support/built-cli.js'
 import { numbersOf, startReader, uniqueName, upTo, waitFor } from '../support/bus-contract.js'
@@ -53,6 +53,21 @@ describe('publishing', () => {
     }
     await reader.stop()
   })
+})
+
+test.each([
+  1, 2, 3,
+])('six processes begin on a new directory at the same moment: everything is there, and no draft is left (%i)', async () => {
+  const publishers = upTo(6).map((at) =>
+    start('publish', { topic: `metrics-${at % 2}`, first: at * 1000, total: 200, batch: 10 }),
+  )
+  for (const one of publishers) await one.until((said) => said.some((words) => 'closed' in words))
+  const reader = startReader(await temp.open(), { topics: /metrics-.*/, group: uniqueName('g') })
+  expect(numbersOf(await reader.until(1200))).toEqual(upTo(6).flatMap((at) => upTo(200, at * 1000)))
+  await reader.stop()
+  expect((await readdir(temp.dir)).sort()).toEqual([
+    ...['dcos-stats-bus.json', 'groups', 'index', 'members', 'segments', 'wake'],
+  ])
 })
 
 describe('groups', () => {
