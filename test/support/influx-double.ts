@@ -46,7 +46,12 @@ export async function startInfluxDouble(
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
+    try {
+      for await (const chunk of request) chunks.push(chunk)
+    } catch {
+      // The client gave up in the middle of its request: there is nobody to answer.
+      return
+    }
     const bytes = Buffer.concat(chunks)
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
     const seen = {
