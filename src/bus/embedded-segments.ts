@@ -10,10 +10,8 @@ import type { Run } from './embedded-records.js'
 /** Below the bus directory. */
 const folder = 'segments'
 
-const suffix = '.log'
-
 export function segmentPath(dir: string, segment: number): string {
-  return join(dir, folder, `${String(segment).padStart(10, '0')}${suffix}`)
+  return join(dir, folder, `${String(segment).padStart(10, '0')}.log`)
 }
 
 export function makeSegmentFolder(dir: string): void {
