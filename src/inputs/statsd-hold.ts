@@ -44,8 +44,9 @@ export class PacketHold {
     return this.#datapoints
   }
 
-  /** Where memory gets short, the oldest are released early. */
-  add(packet: Buffer, timeMs: number, datapoints: number): void {
+  /** Keeps a copy. Where memory gets short, the oldest are released early. */
+  add(received: Buffer, timeMs: number, datapoints: number): void {
+    const packet = Buffer.from(received)
     const { clock, holdMs, limitBytes, budget } = this.#options
     this.#packets.push({ packet, timeMs, datapoints, dueMs: clock.monotonicMs() + holdMs })
     this.#count(packet.length + packetOverheadBytes, datapoints)

@@ -5,7 +5,10 @@ import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
 import { ExitCode, messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
 import { formatAddress } from '../platform/hosts.js'
 import type { InheritedUdpSocket } from '../platform/inheritance.js'
+import { findUdpDescriptor } from '../platform/udp-descriptors.js'
 import type { Log } from '../telemetry/log.js'
+import type { Lull } from './statsd-lull.js'
+import { PacketReads } from './statsd-reads.js'
 
 /** How often a port that the kernel chose for the first address may turn out to be taken at another one. */
 const samePortTries = 20
@@ -28,7 +31,9 @@ export interface BindRequest {
   readonly port: number
   /** 0 keeps the kernel's default. */
   readonly receiveBufferBytes: number
+  /** Must have copied what it keeps of a packet when it returns. */
   readonly onPacket: (packet: Buffer) => void
+  readonly lull: Lull
   /** One that came before, at an inherited socket. */
   readonly onKeptPacket?: (packet: Buffer, timeMs: number) => void
   /** A socket that the process before this one had bound there. */
@@ -67,21 +72,32 @@ async function bind(request: BindRequest, host: string, port: number): Promise<U
   const inherited = port === 0 ? undefined : request.inherit?.(host, port)
   if (inherited === undefined) return bindNew(request, host, port)
   const { socket } = inherited
+  const reads = readsOf(request, socket)
   logErrors(socket, host, port, request.log)
   const receiveBufferBytes = askReceiveBuffer(socket, request.receiveBufferBytes)
-  inherited.read(request.onPacket, request.onKeptPacket ?? request.onPacket)
-  return { host, port, receiveBufferBytes, close: () => new Promise((resolve) => socket.close(() => resolve())) }
+  inherited.read(reads.onPacket, request.onKeptPacket ?? request.onPacket)
+  return {
+    host,
+    port,
+    receiveBufferBytes,
+    close() {
+      reads.close()
+      return new Promise((resolve) => socket.close(() => resolve()))
+    },
+  }
 }
 
-async function bindNew(
-  { receiveBufferBytes, onPacket, log }: BindRequest,
-  host: string,
-  port: number,
-): Promise<UdpSocket> {
+function readsOf({ onPacket, lull }: BindRequest, socket: Socket): PacketReads {
+  return new PacketReads(onPacket, lull, () => findUdpDescriptor(socket))
+}
+
+async function bindNew(request: BindRequest, host: string, port: number): Promise<UdpSocket> {
+  const { receiveBufferBytes, log } = request
   const promised = createSocket(host)
   const { socket } = promised
+  const reads = readsOf(request, socket)
   // Before it is bound: a container that had the port already may be sending.
-  socket.on('message', onPacket)
+  socket.on('message', reads.onPacket)
   try {
     const bound = await promised.bind({ address: host, port, exclusive: true })
     logErrors(socket, host, bound.port, log)
@@ -89,7 +105,10 @@ async function bindNew(
       host,
       port: bound.port,
       receiveBufferBytes: askReceiveBuffer(socket, receiveBufferBytes),
-      close: () => promised.close().then(() => {}),
+      async close() {
+        reads.close()
+        await promised.close()
+      },
     }
   } catch (cause) {
     await promised.close().catch(() => {})

@@ -171,10 +171,8 @@ class StatsdUdp implements StatsdUdpSource {
         port,
         inherit: inherited?.takeUdpSocket,
         receiveBufferBytes: this.#askedBufferBytes,
-        onPacket: (packet) => {
-          this.#lull.packet()
-          endpoint.receive(packet)
-        },
+        onPacket: (packet) => endpoint.receive(packet),
+        lull: this.#lull,
         onKeptPacket: (packet, timeMs) => endpoint.receive(packet, timeMs),
         log: this.#options.telemetry.log,
       })
@@ -239,8 +237,9 @@ class StatsdUdp implements StatsdUdpSource {
   }
 
   #forget(open: OpenEndpoint): void {
-    this.#open.delete(open)
+    if (!this.#open.delete(open)) return
     this.#kernelDrops.remove(open.counted)
+    for (const { receiveBufferBytes } of open.sockets) this.#lull.removeSocket(receiveBufferBytes)
   }
 }
 

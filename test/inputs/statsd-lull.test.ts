@@ -44,13 +44,21 @@ test.each([
     0,
   ],
   [
-    'a turn as full as it can be, behind which there is more: none',
+    'a flood, of a hundred thousand packets a second and more: none',
     [
       [3, 0],
-      [32, 0],
-      [64, 0],
+      [512, 0],
+      [1000, 0],
     ],
     0,
+  ],
+  [
+    'a little less: one',
+    [
+      [3, 0],
+      [511, 0],
+    ],
+    1,
   ],
   [
     'turns without packets: none',
@@ -71,6 +79,14 @@ test.each<[string, (lull: Lull) => void, number]>([
   ['a receive buffer without much room forbids it', (lull) => lull.addSocket(mebibyte - 1), 0],
   ['one with room does not', (lull) => lull.addSocket(mebibyte), 1],
   ['a second one that forbids it is enough', (lull) => [mebibyte, 1].map((bytes) => lull.addSocket(bytes)), 0],
+  [
+    'with the last small one that goes it is allowed again',
+    (lull) => {
+      for (const bytes of [1, mebibyte, 2]) lull.addSocket(bytes)
+      for (const bytes of [2, mebibyte, 1]) lull.removeSocket(bytes)
+    },
+    1,
+  ],
   [
     'it is allowed again by the last of those who forbade it',
     (lull) => {
@@ -96,6 +112,23 @@ test('whoever forbids it within a turn is heeded at its end', async () => {
   lull.forbid()
   await turn(0)
   expect(state.sleeps).toBe(0)
+})
+
+test('a turn that left packets unread is not slept behind; the next one may be', async () => {
+  const { lull, turn, state } = startLull()
+  await turn(1)
+  lull.packet()
+  lull.leaveUnread()
+  await turn(0)
+  expect(state.sleeps).toBe(0)
+  await turn(1)
+  expect(state.sleeps).toBe(1)
+})
+
+test('turns with packets are counted, also where it never sleeps', async () => {
+  const { lull, turn } = startLull({ sleepMs: 0 })
+  for (const packets of [1, 0, 40, 1]) await turn(packets)
+  expect(lull.turn).toBe(3)
 })
 
 test('with 0 it never sleeps', async () => {
