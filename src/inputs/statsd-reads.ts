@@ -7,9 +7,14 @@ const fullTurn = 32
 const busyPackets = 8
 /** Packets of one socket in a turn, beside those that Node brings: then it is the others' turn. */
 const directPackets = 256
+/** And of all sockets: a thousand that flood must not keep a quiet one waiting longer than Node alone would. */
+const directPacketsOfAll = 1024
 const largestPacketBytes = 65_536
 /** All packets are read into the same memory, one after the other. */
 const room = Buffer.allocUnsafeSlow(largestPacketBytes)
+
+/** What is asked, and told, about the turn of the event loop. */
+type Turns = Pick<Lull, 'turn' | 'packets' | 'packet' | 'leaveUnread'>
 
 /** Finds the descriptor of a socket; undefined where there is none to be had. Asked once for a socket, when that gets busy. */
 export type FindDescriptor = () => Promise<number | undefined>
@@ -21,7 +26,7 @@ export type FindDescriptor = () => Promise<number | undefined>
  */
 export class PacketReads {
   readonly #take: (packet: Buffer) => void
-  readonly #lull: Lull
+  readonly #lull: Turns
   readonly #find: FindDescriptor
   #descriptor: number | undefined
   #isAsked = false
@@ -36,7 +41,7 @@ export class PacketReads {
   #emptied = -1
 
   /** @param take must have copied what it keeps of a packet when it returns: the next one comes into the same memory */
-  constructor(take: (packet: Buffer) => void, lull: Lull, find: FindDescriptor) {
+  constructor(take: (packet: Buffer) => void, lull: Turns, find: FindDescriptor) {
     this.#take = take
     this.#lull = lull
     this.#find = find
@@ -48,10 +53,10 @@ export class PacketReads {
     if (this.#turn !== turn) this.#startTurn(turn)
     this.#brought++
     this.#pass(packet)
+    if (this.#brought >= fullTurn) this.#lull.leaveUnread()
     if (this.#emptied === turn) return
     if (this.#packets >= this.#expected && this.#brought % busyPackets === 0) this.#expectMore()
     if (this.#descriptor !== undefined) this.#readOthers(this.#descriptor)
-    if (this.#brought >= fullTurn && this.#emptied !== turn) this.#lull.leaveUnread()
   }
 
   /** No packet is read from the descriptor from now on: it may soon be somebody else's. */
@@ -84,7 +89,7 @@ export class PacketReads {
    */
   #readOthers(descriptor: number): void {
     const most = Math.min(directPackets, this.#expected)
-    while (this.#packets < most) {
+    while (this.#packets < most && this.#lull.packets < directPacketsOfAll) {
       const length = readOne(descriptor)
       if (length < 0) {
         this.#emptied = this.#turn

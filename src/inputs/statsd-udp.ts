@@ -237,7 +237,7 @@ class StatsdUdp implements StatsdUdpSource {
   }
 
   #forget(open: OpenEndpoint): void {
-    if (!this.#open.delete(open)) return
+    this.#open.delete(open)
     this.#kernelDrops.remove(open.counted)
     for (const { receiveBufferBytes } of open.sockets) this.#lull.removeSocket(receiveBufferBytes)
   }

@@ -105,24 +105,18 @@ test.each<[string, (lull: Lull) => void, number]>([
   expect(state.sleeps).toBe(sleeps)
 })
 
-test('whoever forbids it within a turn is heeded at its end', async () => {
+test.each<[string, (lull: Lull) => void, number]>([
+  ['whoever forbids it within a turn is heeded at its end', (lull) => lull.forbid(), 0],
+  ['a turn that left packets unread is not slept behind; the next one may be', (lull) => lull.leaveUnread(), 1],
+])('%s', async (_rule, tell, sleepsOfNext) => {
   const { lull, turn, state } = startLull()
   await turn(1)
   lull.packet()
-  lull.forbid()
-  await turn(0)
-  expect(state.sleeps).toBe(0)
-})
-
-test('a turn that left packets unread is not slept behind; the next one may be', async () => {
-  const { lull, turn, state } = startLull()
-  await turn(1)
-  lull.packet()
-  lull.leaveUnread()
+  tell(lull)
   await turn(0)
   expect(state.sleeps).toBe(0)
   await turn(1)
-  expect(state.sleeps).toBe(1)
+  expect(state.sleeps).toBe(sleepsOfNext)
 })
 
 test('turns with packets are counted, also where it never sleeps', async () => {

@@ -9,10 +9,12 @@ const linuxOnly = process.platform === 'linux' ? test : test.skip
 const burst = 40
 
 /** A bound socket, read by a PacketReads, and who sends to it. */
-async function startReads(find: (socket: Socket) => ReturnType<FindDescriptor> = findUdpDescriptor) {
-  const state = { taken: [] as string[], brought: 0, asked: 0, sleeps: 0 }
+async function startReads(
+  find: (socket: Socket) => ReturnType<FindDescriptor> = findUdpDescriptor,
+  lull: ConstructorParameters<typeof PacketReads>[1] = new Lull(0, systemClock),
+) {
+  const state = { taken: [] as string[], brought: 0, asked: 0 }
   const [receiver, sender] = [createSocket('udp4'), createSocket('udp4')]
-  const lull = new Lull(5, systemClock, () => state.sleeps++)
   let answered: Promise<unknown> = Promise.resolve()
   const take = (packet: Buffer) => void state.taken.push(packet.toString('latin1'))
   const reads = new PacketReads(take, lull, () => {
@@ -91,6 +93,14 @@ test.each([
   await close()
 })
 
+test('where all sockets together have had their share of a turn, Node brings the rest', async () => {
+  const lull = { turn: 0, packets: 1024, packet() {}, leaveUnread() {} }
+  const { send, state, expected, close } = await startReads(findUdpDescriptor, lull)
+  for (; lull.turn < 4; lull.turn++) await send(burst)
+  expect(state).toMatchObject({ taken: expected(), brought: 4 * burst, asked: 1 })
+  await close()
+})
+
 test('a socket with few packets is not asked about', async () => {
   const { send, state, close } = await startReads()
   for (let turn = 0; turn < 10; turn++) await send(1)
@@ -115,10 +125,10 @@ test('after the close no descriptor is used, even one that is told later', async
 
 test('who has got as many from Node as it brings at once may have left some, and there is no sleep', () => {
   const left: number[] = []
-  const lull = { turn: 0, packet() {}, leaveUnread: () => left.push(lull.turn) }
+  const lull = { turn: 0, packets: 0, packet() {}, leaveUnread: () => left.push(lull.turn) }
   const reads = new PacketReads(
     () => {},
-    lull as unknown as Lull,
+    lull,
     async () => undefined,
   )
   for (const packets of [31, 32, 5]) {
