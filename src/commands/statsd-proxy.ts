@@ -33,8 +33,8 @@ import { type InheritedProxy, runRestartable } from './statsd-proxy-restart.js'
 const WRITE_BYTES = 4 * 1024 * 1024
 /** So do those that come within this time after a write. At the ten seconds that a chunk may take to fill, nobody notices. */
 const GATHER_MS = 50
-/** Nobody notices so much delay, and at 3,000 packets/s there are fifteen to read when it is over, in place of three. */
-const LULL_MS = 5
+/** Nobody notices so much delay, and at 3,000 packets/s there are 96 to read when it is over, in place of three. */
+const LULL_MS = 32
 
 export type ProxyOptions = Parsed<typeof statsdProxyOptions>
 

@@ -40,7 +40,7 @@ export interface StatsdUdpOptions {
   /** 0 keeps the kernel's default. */
   readonly receiveBufferKbytes?: number
   readonly onLine?: OnLine
-  /** For how long the process may sleep while packets gather, see `Lull`; absent where others live in it: never. */
+  /** For how long the process may sleep at most while packets gather, see `Lull`; absent where others live in it: never. */
   readonly lullMs?: number
   /** What the process before this one left. */
   readonly inherited?: InheritedEndpoints

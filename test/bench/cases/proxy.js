@@ -16,6 +16,8 @@ const cases = [
 const warmUp = { packets: 20_000, lines: 3_000_000, rounds: 12 }
 /** Compiled ahead, or only compared. */
 const peerWarmUpRounds = 2
+/** And at a rate until the proxy has forgotten the bursts of its warm-up, behind which it sleeps less: twelve seconds. */
+const rateWarmUpRounds = 5
 
 /** CPU of the whole proxy for each line, over that of a socket that only counts packets. */
 export default async function proxy(bench) {
@@ -49,7 +51,9 @@ async function measureCase(bench, { name, lines, tags, packets, packetsPerSecond
       taken += (await round(subject, { packets: bench.share(warmUp.packets) })).units
     }
   }
-  const samples = await alternate(bench.rounds, roundOf({ packets: bench.share(packets), packetsPerSecond }))
+  const rounds = roundOf({ packets: bench.share(packets), packetsPerSecond })
+  if (packetsPerSecond !== undefined && !bench.quick) await alternate(rateWarmUpRounds, rounds)
+  const samples = await alternate(bench.rounds, rounds)
 
   async function round(subject, load) {
     const { pid, port } = subjects[subject]
