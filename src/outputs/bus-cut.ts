@@ -1,9 +1,9 @@
-import { ContainerFileBuilder } from '../codec/avro-file-builder.js'
+import { ContainerFileBuilder, type ListHead } from '../codec/avro-file-builder.js'
 import { decodeDatapoints, encodeDatapoints } from '../codec/datapoints.js'
 import type { MetricList } from '../model/metric-list.js'
 
 /** The list in pieces of at most `limitBytes`, as far as it can be cut: between two datapoints. */
-export function cutList(list: MetricList, head: Uint8Array, limitBytes: number): MetricList[] {
+export function cutList(list: MetricList, head: ListHead, limitBytes: number): MetricList[] {
   if (ContainerFileBuilder.sizeOf(head, list.datapoints) <= limitBytes) return [list]
   const halves = halveList(list)
   return halves.length === 0 ? [list] : halves.flatMap((half) => cutList(half, head, limitBytes))

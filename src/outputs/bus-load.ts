@@ -1,5 +1,5 @@
 import { type Bus, headroomBytes, type OutgoingMessage } from '../bus/bus.js'
-import { ContainerFileBuilder } from '../codec/avro-file-builder.js'
+import { ContainerFileBuilder, type ListHead } from '../codec/avro-file-builder.js'
 import { decodeContainerFile, encodeContainerFile } from '../codec/avro-ocf.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf, StatsError } from '../platform/errors.js'
@@ -39,6 +39,7 @@ interface TopicShare {
  * did not acknowledge, nobody knows (at least once): that is reported as `repeated`.
  */
 export class BusLoad implements Load {
+  byteLength = 0
   readonly #context: LoadContext
   readonly #shares = new Map<string, TopicShare>()
   readonly #drops: Drop[] = []
@@ -59,7 +60,8 @@ export class BusLoad implements Load {
       this.#datapoints += datapoints.count
       const { lane, head } = routes.of(list)
       const file = this.#fileOf(lane)
-      const bytes = ContainerFileBuilder.sizeOf(head, datapoints)
+      const bytes = file.growthBy(head, datapoints)
+      this.byteLength += bytes
       if (file.byteLength + bytes <= maxMessageBytes) file.add(head, datapoints)
       else this.#addToNext(lane, list, head)
     }
@@ -95,11 +97,11 @@ export class BusLoad implements Load {
   }
 
   /** The message is as large as it may be. */
-  #addToNext(lane: Lane, list: MetricList, head: Uint8Array): void {
+  #addToNext(lane: Lane, list: MetricList, head: ListHead): void {
     const { maxMessageBytes } = this.#context
     for (const piece of cutList(list, head, maxMessageBytes - ContainerFileBuilder.emptyBytes)) {
       const open = this.#fileOf(lane)
-      const fits = open.byteLength + ContainerFileBuilder.sizeOf(head, piece.datapoints) <= maxMessageBytes
+      const fits = open.byteLength + open.growthBy(head, piece.datapoints) <= maxMessageBytes
       const file = fits || open.lists === 0 ? open : this.#openFile(lane)
       file.add(head, piece.datapoints)
     }

@@ -1,4 +1,4 @@
-import type { ContainerFileBuilder } from '../codec/avro-file-builder.js'
+import { type ContainerFileBuilder, ListHead } from '../codec/avro-file-builder.js'
 import { encodeHead } from '../codec/avro-ocf.js'
 import { type MetricList, type Tag, tagValue } from '../model/metric-list.js'
 
@@ -23,7 +23,7 @@ export interface Lane {
 export interface Route {
   readonly listTopic: string
   readonly lane: Lane
-  readonly head: Uint8Array
+  readonly head: ListHead
 }
 
 /** Beyond that many lanes they are forgotten. Routes keep theirs, so a key may then have two messages in a write. */
@@ -46,7 +46,11 @@ export class Routes {
     const known = this.#routes.get(list.tags)
     if (known !== undefined && known.listTopic === list.topic) return known
     const key = tagValue(list.tags, 'container_id') ?? tagValue(list.tags, 'agent_id') ?? ''
-    const route = { listTopic: list.topic, lane: this.#laneOf(this.#topicOf(list), key), head: encodeHead(list) }
+    const route = {
+      listTopic: list.topic,
+      lane: this.#laneOf(this.#topicOf(list), key),
+      head: new ListHead(encodeHead(list)),
+    }
     this.#routes.set(list.tags, route)
     return route
   }

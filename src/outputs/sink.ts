@@ -42,6 +42,8 @@ export interface Sink {
 
 /** What goes into one write, as bytes. */
 export interface Load {
+  /** What it takes so far. */
+  readonly byteLength: number
   /** Adds lists; nothing of them is kept. */
   add(lists: readonly MetricList[]): void
   /** As `Sink.write`, for all that was added. After a retry the same load comes again. */

@@ -136,22 +136,32 @@ class QueuedDelivery implements Delivery {
       return
     }
     onBatch?.(figures, trigger)
-    this.#queuedBytes += batch.bytes
     this.#heldDatapoints += batch.datapoints
-    if (canPack(this.#options.sink)) this.#pack(batch, this.#options.sink)
-    else this.#queue.push(batch)
+    this.#queuedBytes += canPack(this.#options.sink) ? this.#pack(batch, this.#options.sink) : this.#enqueue(batch)
     if (this.#options.queue.whenFull === 'drop_oldest') this.#dropOldest()
     this.#wakeWriter()
   }
 
-  /** A load is filled as batches come. While the sink is away they stay lists, so that they get the newest tags in the end. */
-  #pack({ lists, owners, datapoints, bytes }: CompleteBatch, sink: PackingSink): void {
+  /** @returns how many bytes more wait */
+  #enqueue(batch: CompleteBatch): number {
+    this.#queue.push(batch)
+    return batch.bytes
+  }
+
+  /**
+   * A load is filled as batches come. While the sink is away they stay lists, so that they get the newest tags in the end.
+   *
+   * @returns how many bytes more wait: less than the lists took
+   */
+  #pack({ lists, owners, datapoints, bytes }: CompleteBatch, sink: PackingSink): number {
     const queued = this.#loadWithRoom(bytes) ?? this.#newLoad(sink)
+    const before = queued.bytes
     queued.lists = queued.lists.length === 0 ? lists : queued.lists.concat(lists)
     for (const owner of owners) queued.owners.push(owner)
     queued.datapoints += datapoints
     queued.bytes += bytes
     if (this.#isOpen && !this.#watch.isAway()) this.#fill(queued)
+    return queued.bytes - before
   }
 
   #loadWithRoom(bytes: number): LoadedBatch | undefined {
@@ -168,6 +178,7 @@ class QueuedDelivery implements Delivery {
   #fill(batch: LoadedBatch): void {
     batch.load.add(this.#stage(batch.lists))
     batch.lists = []
+    batch.bytes = batch.load.byteLength
   }
 
   #dropOldest(): void {
@@ -193,6 +204,7 @@ class QueuedDelivery implements Delivery {
 
   #wakeSources(): void {
     if (this.#roomWaiters.length === 0 || !this.#hasRoom) return
+    if (this.#queuedBytes > this.#options.queue.limitBytes / 2) return
     const waiters = this.#roomWaiters
     this.#roomWaiters = []
     for (const resolve of waiters) resolve()

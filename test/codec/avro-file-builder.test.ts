@@ -1,7 +1,7 @@
-import { ContainerFileBuilder } from '../../src/codec/avro-file-builder.js'
+import { ContainerFileBuilder, ListHead } from '../../src/codec/avro-file-builder.js'
 import { decodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
-import type { MetricList } from '../../src/model/metric-list.js'
+import { countDatapoints, type MetricList } from '../../src/model/metric-list.js'
 import { seededRandom } from '../../src/platform/random.js'
 import { toPlain } from '../support/avro-streams.js'
 
@@ -14,15 +14,30 @@ function listOf(count: number, name = 'metric'): MetricList {
   return { topic: 'topic', tags: [{ key: 'container_id', value: name }], datapoints: encodeDatapoints(points) }
 }
 
+function pointsOf(name: string, ...values: number[]): MetricList {
+  const points = values.map((value) => ({ name: 'metric', timeMs: 1_700_000_000_000, value }))
+  return { topic: 'topic', tags: [{ key: 'container_id', value: name }], datapoints: encodeDatapoints(points) }
+}
+
 function listsOf(file: Uint8Array) {
   const { lists, fault } = decodeContainerFile(file)
   expect(fault).toBeUndefined()
   return lists.map(toPlain)
 }
 
+const heads = new Map<string, ListHead>()
+
+function headOf(list: MetricList): ListHead {
+  const bytes = encodeHead(list)
+  const key = Buffer.from(bytes).toString('latin1')
+  const head = heads.get(key) ?? new ListHead(bytes)
+  heads.set(key, head)
+  return head
+}
+
 function build(lists: readonly MetricList[], options: ConstructorParameters<typeof ContainerFileBuilder>[0] = {}) {
   const builder = new ContainerFileBuilder(options)
-  for (const list of lists) builder.add(encodeHead(list), list.datapoints)
+  for (const list of lists) builder.add(headOf(list), list.datapoints)
   return builder
 }
 
@@ -31,17 +46,64 @@ describe('a file that was made list by list', () => {
     ['without lists', []],
     ['with an empty list', [listOf(0)]],
     ['with one datapoint', [listOf(1)]],
-    ['with lists of which counts and sizes take one to three bytes', [listOf(1), listOf(70), listOf(9000)]],
-    ['with as many lists as take three bytes to count', Array.from({ length: 9000 }, () => listOf(1))],
+    [
+      'with lists of which counts and sizes take one to three bytes',
+      [listOf(1, 'a'), listOf(70, 'b'), listOf(9000, 'c')],
+    ],
+    ['with as many lists as take three bytes to count', Array.from({ length: 9000 }, (_, at) => listOf(1, `n${at}`))],
   ])('%s has what was added, in its order', (_what, lists) => {
     const builder = build(lists)
     const file = builder.finish()
     expect(listsOf(file)).toEqual(lists.map(toPlain))
-    expect(file.length).toBeLessThanOrEqual(builder.byteLength)
-    expect([builder.lists, builder.datapoints]).toEqual([
-      lists.length,
-      lists.reduce((sum, { datapoints }) => sum + datapoints.count, 0),
-    ])
+    expect([builder.lists, builder.datapoints]).toEqual([lists.length, countDatapoints(lists)])
+  })
+
+  test('has one list for all that came with the same topic and tags, its datapoints in the order in which they came', () => {
+    const [a, b, c] = [pointsOf('a', 1, 2), pointsOf('b', 3), pointsOf('a', 4)]
+    const empty = pointsOf('b')
+    const builder = build([a, b, c, empty])
+    expect(listsOf(builder.finish())).toEqual([pointsOf('a', 1, 2, 4), pointsOf('b', 3)].map(toPlain))
+    expect([builder.lists, builder.datapoints]).toEqual([2, 4])
+  })
+
+  test('has lists that only share their tags apart', () => {
+    const other = { ...pointsOf('a', 2), topic: 'other' }
+    expect(listsOf(build([pointsOf('a', 1), other]).finish())).toEqual([pointsOf('a', 1), other].map(toPlain))
+  })
+
+  test.each([
+    1, 2, 3, 4, 5, 6,
+  ])('holds what came for each topic and tags, whatever came in between (seed %i)', (seed) => {
+    const random = seededRandom(seed)
+    const values = new Map<string, number[]>()
+    const lists = Array.from({ length: 2000 }, () => {
+      const name = `n${Math.floor(random() * 40)}`
+      const some = Array.from({ length: Math.floor(random() * 4) }, () => random())
+      values.set(name, [...(values.get(name) ?? []), ...some])
+      return pointsOf(name, ...some)
+    })
+    const builder = build(lists, { expectedBytes: Math.floor(random() * 100_000) })
+    const most = builder.byteLength
+    const file = builder.finish()
+    expect(listsOf(file)).toEqual([...values].map(([name, all]) => toPlain(pointsOf(name, ...all))))
+    expect(file.length).toBeLessThanOrEqual(most)
+  })
+
+  test('takes lists of a head that another file had in between', () => {
+    const [one, two] = [new ContainerFileBuilder(), new ContainerFileBuilder()]
+    for (const [at, builder] of [one, two, one].entries()) {
+      const list = pointsOf('a', at)
+      builder.add(headOf(list), list.datapoints)
+    }
+    expect(listsOf(two.finish())).toEqual([toPlain(pointsOf('a', 1))])
+    expect(listsOf(one.finish())).toEqual([pointsOf('a', 0), pointsOf('a', 2)].map(toPlain))
+  })
+
+  test('leaves nothing behind in its heads', () => {
+    const list = pointsOf('left', 1)
+    build([list]).finish()
+    expect(headOf(list).file).toBeUndefined()
+    expect(listsOf(build([list]).finish())).toEqual([toPlain(list)])
   })
 
   test('grows beyond what was expected, and leaves the room in front of it alone', () => {
@@ -54,19 +116,27 @@ describe('a file that was made list by list', () => {
   })
 
   test('is no larger than its lists were said to be', () => {
-    const lists = [listOf(3), listOf(100)]
-    const most = lists.reduce((sum, list) => sum + ContainerFileBuilder.sizeOf(encodeHead(list), list.datapoints), 0)
-    expect(build(lists).finish().length).toBeLessThanOrEqual(ContainerFileBuilder.emptyBytes + most)
+    const lists = [listOf(3, 'a'), listOf(100, 'b'), listOf(70, 'a'), listOf(9000, 'b')]
+    const builder = new ContainerFileBuilder()
+    let most = ContainerFileBuilder.emptyBytes
+    for (const list of lists) {
+      most += builder.growthBy(headOf(list), list.datapoints)
+      builder.add(headOf(list), list.datapoints)
+      expect(builder.byteLength).toBe(most)
+    }
+    expect(builder.finish().length).toBeLessThanOrEqual(most)
+    const apart = lists.reduce((sum, list) => sum + ContainerFileBuilder.sizeOf(headOf(list), list.datapoints), 0)
+    expect(most).toBeLessThanOrEqual(ContainerFileBuilder.emptyBytes + apart)
   })
 
-  test('gives its memory to the next one when it is released, not before', () => {
-    const one = build([listOf(5, 'one')])
-    const file = one.finish()
-    const two = build([listOf(5, 'two')]).finish()
+  test('gives its memory to another one when it is released, not before', () => {
+    const file = build([listOf(5, 'one')]).finish()
+    const released = build([listOf(5, 'two')])
+    const { buffer } = released.finish()
+    released.release()
+    // What waits takes the memory that was released; it gives that back for the file of the next.
+    const [three, four] = [build([listOf(5, 'three')]), build([listOf(5, 'four')])]
+    expect([three.finish().buffer === buffer, four.finish().buffer === buffer]).toEqual([false, true])
     expect(listsOf(file)).toEqual([toPlain(listOf(5, 'one'))])
-    one.release()
-    const three = build([listOf(5, 'three')]).finish()
-    expect(three.buffer).toBe(file.buffer)
-    expect(listsOf(two)).toEqual([toPlain(listOf(5, 'two'))])
   })
 })

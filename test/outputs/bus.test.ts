@@ -61,6 +61,15 @@ describe('what is published', () => {
     ])
   })
 
+  test('lists with the same topic and tags are one in their message', async () => {
+    const { bus, published } = fakeBus()
+    const [x, y] = [list('a', [1], { route: 'x' }), list('a', [2], { route: 'y' })]
+    const again = { ...x, datapoints: points([3, 4]) }
+    const result = await createBusSink({ bus, topicOf, counters: new Counters() }).write([x, y, again], never)
+    expect(result).toEqual({ status: 'sent', datapoints: 4 })
+    expect(published.map(({ lists }) => lists)).toEqual([[[1, 3, 4], [2]]])
+  })
+
   test('lists and bytes are counted in total and by topic once the bus has taken them', async () => {
     const { bus, published } = fakeBus()
     const counters = new Counters()
@@ -217,6 +226,8 @@ interface Published {
   readonly key: string
   readonly bytes: number
   readonly values: number[]
+  /** Those of each list. */
+  readonly lists: number[][]
 }
 
 /** A bus that refuses as Kafka does: whole publishes, or single messages of them. */
@@ -253,7 +264,8 @@ function fakeBus(
     for (const { key, bytes } of messages) {
       const { lists, fault } = decodeContainerFile(bytes)
       expect(fault).toBeUndefined()
-      published.push({ topic, key, bytes: bytes.length, values: lists.flatMap(valuesOf) })
+      const values = lists.map(valuesOf)
+      published.push({ topic, key, bytes: bytes.length, values: values.flat(), lists: values })
     }
   }
 }

@@ -1,6 +1,7 @@
 import { imbalance } from '../../src/model/ledger.js'
 import { countDatapoints, type MetricList } from '../../src/model/metric-list.js'
 import type { Load, PackingSink, WriteResult } from '../../src/outputs/sink.js'
+import { sizeOf } from '../../src/pipeline/batch.js'
 import { createDelivery, type DeliveryOptions } from '../../src/pipeline/deliver.js'
 import { createBackoff } from '../../src/platform/backoff.js'
 import { Ledger } from '../../src/telemetry/ledger.js'
@@ -8,6 +9,7 @@ import { silentLog } from '../../src/telemetry/log.js'
 import { createFakeClock } from '../support/fake-clock.js'
 import { createGate } from '../support/gate.js'
 import { listOf } from '../support/scripted-sink.js'
+import { hasSettled } from '../support/settled.js'
 
 // Sinks that make the bytes of a write as lists come.
 
@@ -18,10 +20,11 @@ interface TestLoad extends Load {
   /** Topics of the lists that were added. */
   readonly topics: string[]
   datapoints: number
+  byteLength: number
 }
 
 /** Answers what a test tells it to, then that everything was sent. */
-function createPackingSink(open: () => Promise<void> = async () => {}) {
+function createPackingSink(open: () => Promise<void> = async () => {}, { packedBytes = sizeOf } = {}) {
   const loads: TestLoad[] = []
   const written: TestLoad[] = []
   const answers: Answer[] = []
@@ -32,7 +35,9 @@ function createPackingSink(open: () => Promise<void> = async () => {}) {
       const load: TestLoad = {
         topics: [],
         datapoints: 0,
+        byteLength: 0,
         add(lists) {
+          for (const list of lists) load.byteLength += packedBytes(list)
           load.topics.push(...lists.map(({ topic }) => topic))
           load.datapoints += countDatapoints(lists)
         },
@@ -132,6 +137,32 @@ test('a load has as many batches as mergeBytes lets in; one that is larger goes 
   // A list weighs 64 bytes and 10 for each of its datapoints.
   for (const count of [10, 1, 1, 100, 1]) await push(listOf(count))
   expect(loads.map(({ datapoints }) => datapoints)).toEqual([1, 11, 1, 100, 1])
+})
+
+test('what a load takes is what became of its lists', async () => {
+  const { sink, loads, answers } = createPackingSink(undefined, { packedBytes: ({ datapoints }) => datapoints.count })
+  const { clock, push } = await start({ sink, mergeBytes: 1500 })
+  answers.push(new Promise(() => {}))
+  await push(listOf(1))
+  await clock.advance(0)
+  // A list of 100 datapoints weighs 1,064 bytes while it comes, and 100 in the load.
+  for (const count of [100, 100, 100, 140, 1]) await push(listOf(count))
+  expect(loads.map(({ datapoints }) => datapoints)).toEqual([1, 300, 141])
+})
+
+test('while the sink is away lists take what they are', async () => {
+  const { sink, answers } = createPackingSink(undefined, { packedBytes: () => 1 })
+  const queue = { limitBytes: 1000, whenFull: 'wait', dropReason: 'queue_full' } as const
+  const { clock, ledger, push } = await start({ sink, queue })
+  answers.push(away)
+  await push(listOf(1))
+  await clock.advance(0)
+  await push(listOf(80))
+  const waiting = push(listOf(80))
+  expect(await hasSettled(waiting)).toBe(false)
+  await clock.advance(1000)
+  await waiting
+  expect(ledger.snapshot()).toMatchObject({ received: 161, forwarded: 161, held: 0 })
 })
 
 test('every push of a load settles when it was written', async () => {

@@ -9,6 +9,7 @@ import { silentLog } from '../../src/telemetry/log.js'
 import { createFakeClock } from '../support/fake-clock.js'
 import { createGate } from '../support/gate.js'
 import { createScriptedSink, listOf } from '../support/scripted-sink.js'
+import { hasSettled } from '../support/settled.js'
 
 const away = { status: 'retry', cause: new Error('connect ECONNREFUSED') } as const
 
@@ -33,14 +34,12 @@ async function start(over: Partial<DeliveryOptions> = {}) {
   return { clock, sink, ledger, delivery, push }
 }
 
-function never(): Promise<never> {
-  return new Promise(() => {})
+function sentAll(lists: readonly MetricList[]): WriteResult {
+  return { status: 'sent', datapoints: countDatapoints(lists) }
 }
 
-async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol('pending')
-  await new Promise((resolve) => setImmediate(resolve))
-  return (await Promise.race([promise.catch(() => {}), Promise.resolve(pending)])) !== pending
+function never(): Promise<never> {
+  return new Promise(() => {})
 }
 
 function expectBalanced(ledger: Ledger) {
@@ -106,6 +105,21 @@ describe('createDelivery', () => {
     expect(ledger.forwarded).toBe(201)
   })
 
+  test('who waits goes on when half of the queue is free', async () => {
+    const { sink, push } = await start()
+    const gates = [createGate(), createGate(), createGate()] as const
+    for (const { promise } of gates) sink.answers.push((lists) => promise.then(() => sentAll(lists)))
+    for (const count of [1, 40]) await push(listOf(count))
+    const waiting = push(listOf(60))
+    for (const gate of gates.slice(0, 2)) {
+      gate.open()
+      // The second time 664 of 1,000 bytes wait.
+      expect(await hasSettled(waiting)).toBe(false)
+    }
+    gates[2].open()
+    await waiting
+  })
+
   test('or the oldest batches go, counted, and the newest stays', async () => {
     const { clock, sink, ledger, push } = await start({
       queue: { limitBytes: 1000, whenFull: 'drop_oldest', dropReason: 'collector_away' },
@@ -129,7 +143,7 @@ describe('createDelivery', () => {
     const writing = createGate()
     sink.answers.push(async (lists) => {
       await writing.promise
-      return { status: 'sent', datapoints: countDatapoints(lists) }
+      return sentAll(lists)
     })
     await push(listOf(1))
     await clock.advance(0)
@@ -154,10 +168,12 @@ describe('createDelivery', () => {
     sink.answers.push(never)
     await push(listOf(20, 'a'))
     expect(triggers).toEqual([])
-    await push(listOf(20, 'b'))
+    await push(listOf(45, 'b'))
     expect(triggers).toEqual(['memory', 'memory'])
+    // 514 bytes wait; half-filled, 264 and 234 more.
     await push(listOf(20, 'c'))
-    expect(await hasSettled(push(listOf(40, 'd')))).toBe(false)
+    expect(await hasSettled(push(listOf(17, 'd')))).toBe(false)
+    expect(triggers).toHaveLength(2)
   })
 
   test('what a sink gave to its peer once more is in the ledger beside what was forwarded', async () => {
