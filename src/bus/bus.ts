@@ -9,7 +9,7 @@ interface Message {
 export interface OutgoingMessage extends Message {
   /**
    * In front of `bytes`, in the same ArrayBuffer, are `headroomBytes` that belong to the message: a bus may put there what it
-   * stores with it, which saves a copy.
+   * stores with it, which saves a copy. So one that is being published to one bus must not be to another at the same time.
    */
   readonly hasHeadroom?: boolean
 }

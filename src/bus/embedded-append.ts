@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from './bus.js'
-import { encodeMessage, partitionOfKey } from './embedded-records.js'
+import { encodeMessage, partitionOfKey, stampRecord } from './embedded-records.js'
 
 /** Messages of one partition that are written behind each other: a run without its place. */
 export interface Stretch {
@@ -33,8 +33,11 @@ export class AppendGroup {
     this.bytes = this.stretches.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  get records(): Buffer[] {
-    return this.stretches.flatMap(({ records }) => records)
+  /** In the order in which they are written, ready for this segment; for another they are to be asked for again. */
+  recordsFor(segment: number): Buffer[] {
+    const records = this.stretches.flatMap((stretch) => stretch.records)
+    for (const record of records) stampRecord(record, segment)
+    return records
   }
 }
 

@@ -13,8 +13,8 @@ export interface BusFormat {
 
 const formatFile = 'dcos-stats-bus.json'
 const formatName = 'dcos-stats embedded bus'
-/** 1 had the messages in the database itself, and was never released. */
-const newestVersion = 2
+/** 1 had the messages in the database itself, 2 no number of the segment with each; neither was ever released. */
+const newestVersion = 3
 
 /** Enough for the members of a group to share, few enough that an idle topic costs next to nothing. */
 const partitionsOfNewBus = 8

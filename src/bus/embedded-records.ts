@@ -108,7 +108,10 @@ export function decodeOffset(bytes: Buffer): bigint {
   return bytes.readBigUInt64BE(0)
 }
 
-/** Lengths of key and message, key, then the message itself: in its own buffer, where there is room in front of it. */
+/**
+ * Lengths of key and message, number of the segment (see `stampRecord`), key, then the message itself: in its own buffer, where
+ * there is room in front of it.
+ */
 export function encodeMessage(message: OutgoingMessage): Buffer {
   const { key, bytes } = message
   const keyLength = Buffer.byteLength(key)
@@ -116,12 +119,26 @@ export function encodeMessage(message: OutgoingMessage): Buffer {
   const record = recordAround(message, headLength)
   record.writeUInt32BE(keyLength, 0)
   record.writeUInt32BE(bytes.length, 4)
+  stampRecord(record, 0)
   record.write(key, messageHeadBytes, 'utf8')
   if (record.buffer !== bytes.buffer) record.set(bytes, headLength)
   return record
 }
 
-const messageHeadBytes = 8
+/**
+ * Ties a record to the segment that it is written to. Files are used again: what the segment before has left in one is well
+ * formed, and must not be taken for messages where the disk has lost what was written over it.
+ */
+export function stampRecord(record: Buffer, segment: number): void {
+  record.writeUInt32BE(stampOf(segment), 8)
+}
+
+// Of larger numbers the low 32 bits: they only have to differ from one use of a file to the next.
+function stampOf(segment: number): number {
+  return segment >>> 0
+}
+
+const messageHeadBytes = 12
 
 function recordAround({ bytes, hasHeadroom }: OutgoingMessage, headLength: number): Buffer {
   const length = headLength + bytes.length
@@ -132,9 +149,11 @@ function recordAround({ bytes, hasHeadroom }: OutgoingMessage, headLength: numbe
 /** The messages of a run; fewer than its `count` where its bytes are not what was written. */
 export function decodeRunMessages(topic: string, run: Run, bytes: Buffer): IncomingMessage[] {
   const { partition, firstOffset, count, timeMs } = run
+  const stamp = stampOf(run.segment)
   const messages: IncomingMessage[] = []
   let at = 0
   while (messages.length < count && at + messageHeadBytes <= bytes.length) {
+    if (bytes.readUInt32BE(at + 8) !== stamp) break
     const keyStart = at + messageHeadBytes
     const start = keyStart + bytes.readUInt32BE(at)
     const end = start + bytes.readUInt32BE(at + 4)

@@ -121,7 +121,7 @@ export class Writer {
   /** @returns false where the segment went away meanwhile, and everything has to be written anew */
   async #tryAppend(group: AppendGroup): Promise<boolean> {
     const file = await this.#segmentFile()
-    await this.#io(() => file.write(group.records))
+    await this.#io(() => file.write(group.recordsFor(file.segment)))
     for (;;) {
       const committed = await this.#tryCommit(group, file)
       if (committed === 'done') return true

@@ -45,8 +45,9 @@ test('a publish that is under way when the driver is closed ends as acknowledged
 describe('directories that are refused', () => {
   test.each([
     ['one with files of somebody else', { 'notes.txt': 'mine' }, 'DS_BUS_FOREIGN', /notes\.txt/],
-    ['one of a newer program', formatFile({ version: 3, partitions: 8 }), 'DS_BUS_NEWER', /Upgrade/],
+    ['one of a newer program', formatFile({ version: 4, partitions: 8 }), 'DS_BUS_NEWER', /Upgrade/],
     ['one from before the first release', formatFile({ version: 1, partitions: 8 }), 'DS_BUS_OLDER', /Move it away/],
+    ['one from shortly before it', formatFile({ version: 2, partitions: 8 }), 'DS_BUS_OLDER', /Move it away/],
     ['one whose format file is broken', { 'dcos-stats-bus.json': '{' }, 'DS_BUS_FOREIGN', /not JSON/],
     [
       'one whose format file says something else',
@@ -54,7 +55,7 @@ describe('directories that are refused', () => {
       'DS_BUS_FOREIGN',
       /something else/,
     ],
-    ['one whose format file is incomplete', formatFile({ version: 2 }), 'DS_BUS_FOREIGN', /partitions/],
+    ['one whose format file is incomplete', formatFile({ version: 3 }), 'DS_BUS_FOREIGN', /partitions/],
   ])('%s', async (_what, files: Record<string, string>, code, message) => {
     await mkdir(temp.dir)
     for (const [name, text] of Object.entries(files)) await writeFile(join(temp.dir, name), text)

@@ -1,5 +1,11 @@
 import { headroomBytes } from '../../src/bus/bus.js'
-import { decodeRunMessages, encodeMessage, partitionOfKey, type Run } from '../../src/bus/embedded-records.js'
+import {
+  decodeRunMessages,
+  encodeMessage,
+  partitionOfKey,
+  type Run,
+  stampRecord,
+} from '../../src/bus/embedded-records.js'
 import { encodeContainerFile } from '../../src/codec/avro-ocf.js'
 import { listOf, point } from '../support/sink-contract.js'
 
@@ -8,8 +14,8 @@ const lists = [listOf([point('a', 1)])]
 describe('a message becomes a record', () => {
   test.each([
     ['in its own buffer, where there is room in front of it', true, 'container-1', true],
-    ['up to the very last byte of the room', true, 'k'.repeat(headroomBytes - 8), true],
-    ['in a new buffer where its key is too long for that', true, 'k'.repeat(headroomBytes - 7), false],
+    ['up to the very last byte of the room', true, 'k'.repeat(headroomBytes - 12), true],
+    ['in a new buffer where its key is too long for that', true, 'k'.repeat(headroomBytes - 11), false],
     ['by the bytes of the key, not its characters', true, 'ü'.repeat(headroomBytes / 2), false],
     ['in a new buffer where there is none', false, 'container-1', false],
   ])('%s', (_rule, hasHeadroom, key, inPlace) => {
@@ -33,6 +39,7 @@ describe('a message becomes a record', () => {
 describe('the records of a run become messages', () => {
   const records = ['one', 'two', ''].map((text, at) => encodeMessage({ key: `k${at}`, bytes: Buffer.from(text) }))
   const all = Buffer.concat(records)
+  const lengthsThatCannotBe = Buffer.concat([Buffer.alloc(8, 0xff), Buffer.alloc(32)])
 
   test('with offsets that follow each other', () => {
     const messages = decodeRunMessages('t', runOf(3), all)
@@ -46,11 +53,20 @@ describe('the records of a run become messages', () => {
   test.each([
     ['no more than were written', all, 2, 2],
     ['none of nothing', Buffer.alloc(0), 3, 0],
-    ['up to one that is cut off in its message', all.subarray(0, all.length - 11), 3, 1],
-    ['up to one that is cut off in its lengths', all.subarray(0, 16), 3, 1],
-    ['up to lengths that cannot be', Buffer.concat([all.subarray(0, 13), Buffer.alloc(40, 0xff)]), 3, 1],
+    ['up to one that is cut off in its message', all.subarray(0, all.length - 15), 3, 1],
+    ['up to one that is cut off in its lengths', all.subarray(0, 20), 3, 1],
+    ['up to lengths that cannot be', Buffer.concat([all.subarray(0, 17), lengthsThatCannotBe]), 3, 1],
   ])('%s', (_rule, bytes, count, expected) => {
     expect(decodeRunMessages('t', runOf(count), bytes)).toHaveLength(expected)
+  })
+
+  test.each([
+    ['up to those of another segment, whose file it was', 5, [5, 5, 4], 2],
+    ['none where the segment is another', 5, [4, 4, 4], 0],
+    ['with numbers of segments beyond 32 bits', 2 ** 32 + 5, [2 ** 32 + 5, 2 ** 32 + 5, 2 ** 32 + 5], 3],
+  ])('%s', (_rule, segment, stamps, expected) => {
+    for (const [at, record] of records.entries()) stampRecord(record, stamps[at] ?? 0)
+    expect(decodeRunMessages('t', { ...runOf(3), segment }, Buffer.concat(records))).toHaveLength(expected)
   })
 })
 
