@@ -69,9 +69,7 @@ export class Writer {
     const bytes = messages.reduce((sum, message) => sum + message.bytes.length, 0)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ topic, messages, bytes, resolve, reject })
-      this.#writing ??= this.#write().finally(() => {
-        this.#writing = undefined
-      })
+      this.#startWriting()
     })
   }
 
@@ -93,6 +91,14 @@ export class Writer {
   async close(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
     await this.#closeFile()
+  }
+
+  #startWriting(): void {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+      // Who has just been told that all is on disk may have appended more before this was called.
+      if (this.#waiting.length > 0) this.#startWriting()
+    })
   }
 
   async #write(): Promise<void> {

@@ -1,5 +1,7 @@
 import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { shareDir } from '../../src/bus/embedded-shared.js'
+import { systemClock } from '../../src/platform/clock.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { type Log, silentLog } from '../../src/telemetry/log.js'
 import { messagesOf, numbersOf, startReader, uniqueName, upTo } from '../support/bus-contract.js'
@@ -124,4 +126,12 @@ test('many small messages and a few large ones of one publish come in order', as
   )
   expect(reader.messages.map(({ offset }) => Number(offset))).toEqual(upTo(2000))
   await reader.stop()
+})
+
+test('what is appended as soon as the one before is on disk does not wait for a third', async () => {
+  const { writer, release } = await shareDir({ dir: temp.dir, clock: systemClock, log: silentLog, leaseMs: 10_000 })
+  await writer.append('t', messagesOf(1))
+  await writer.append('t', messagesOf(1, 16, 1))
+  expect(await everything()).toEqual(upTo(2))
+  await release()
 })
