@@ -89,13 +89,15 @@ export class Store {
     return this.head(id)
   }
 
-  /** The messages at and behind `offset`, up to the end of what was appended with them; undefined where there is none. */
+  /**
+   * The messages at and behind `offset`, up to the end of what was appended with them; undefined where there is none. What
+   * other processes did meanwhile is in sight then, as after `refresh`; their new topics are not.
+   */
   read(topic: string, id: PartitionId, offset: bigint): Found | undefined {
     const run = this.#runAt(id, offset)
     if (run === undefined) return undefined
-    const bytes = this.#segments.read(run)
+    const bytes = this.#bytesOf(run)
     // Retention may have removed it since the last refresh: then the newest snapshot does not have it either.
-    if (bytes === undefined) this.refresh()
     if (bytes === undefined && this.#runAt(id, offset) === undefined) return undefined
     const messages = bytes === undefined ? [] : decodeRunMessages(topic, run, bytes)
     return { messages: messages.slice(Number(offset - run.firstOffset)), end: run.firstOffset + BigInt(run.count) }
@@ -126,6 +128,18 @@ export class Store {
     return low
   }
 
+  /**
+   * Undefined where there is no file, or no segment any more: then the newest snapshot is in sight. A file is written over only
+   * after the segment's record has gone; so where that is there after the read, what was read was the segment's.
+   */
+  #bytesOf(run: Run): Buffer | undefined {
+    const bytes = this.#segments.read(run)
+    this.#env.refresh()
+    if (bytes !== undefined && this.#isThere(run.segment)) return bytes
+    this.refresh()
+    return undefined
+  }
+
   #runAt(id: PartitionId, offset: bigint): Run | undefined {
     const number = this.#env.index.getBinary(indexKey(id, offset)) ?? this.#numberBefore(id, offset)
     const record = number && this.#env.runs.getBinary(number)
@@ -141,6 +155,10 @@ export class Store {
   }
 
   #letGo(): void {
-    this.#segments.keep((segment) => this.#env.segments.doesExist(segmentKey(segment)))
+    this.#segments.keep((segment) => this.#isThere(segment))
+  }
+
+  #isThere(segment: number): boolean {
+    return this.#env.segments.doesExist(segmentKey(segment))
   }
 }
