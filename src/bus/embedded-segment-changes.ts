@@ -14,6 +14,16 @@ import {
  */
 const staleMs = 60_000
 
+/** Without a record a segment is of nobody: what is found of it goes, and who may write to it is not known. */
+const missing: SegmentRecord = { liveBytes: 0, isSealed: false, touchedMs: Number.NEGATIVE_INFINITY }
+
+/** A segment whose record goes. */
+export interface GoneSegment {
+  readonly segment: number
+  /** Its writer has sealed it; else one that lives may still write to its file. */
+  readonly isSealed: boolean
+}
+
 /** What one transaction changes in the records of segments. */
 export class SegmentChanges {
   readonly #env: Pick<Env, 'segments'>
@@ -50,9 +60,11 @@ export class SegmentChanges {
     }
   }
 
-  /** Segments whose files are to be removed once the transaction is committed. */
-  get gone(): number[] {
-    return [...this.#changed].flatMap(([segment, record]) => (this.#isGone(record) ? [segment] : []))
+  /** Segments whose files are of no use once the transaction is committed. */
+  get gone(): GoneSegment[] {
+    return [...this.#changed].flatMap(([segment, record]) =>
+      this.#isGone(record) ? [{ segment, isSealed: record.isSealed }] : [],
+    )
   }
 
   /** To be called inside the transaction. */
@@ -71,6 +83,6 @@ export class SegmentChanges {
     const changed = this.#changed.get(segment)
     if (changed !== undefined) return changed
     const record = this.#env.segments.getBinary(segmentKey(segment))
-    return record === undefined ? { liveBytes: 0, isSealed: true, touchedMs: 0 } : decodeSegment(record)
+    return record === undefined ? missing : decodeSegment(record)
   }
 }

@@ -4,6 +4,7 @@ import type { OutgoingMessage } from './bus.js'
 import { AppendGroup } from './embedded-append.js'
 import { type Env, writeError } from './embedded-env.js'
 import {
+  decodeSegment,
   encodeLog,
   encodeOffset,
   encodeRun,
@@ -16,8 +17,9 @@ import {
   storedBytesOf,
 } from './embedded-records.js'
 import { planRemoval, type Removal, type Retention } from './embedded-retention.js'
-import { SegmentChanges } from './embedded-segment-changes.js'
+import { type GoneSegment, SegmentChanges } from './embedded-segment-changes.js'
 import { removeSegmentFile, SegmentFile, segmentsOnDisk } from './embedded-segments.js'
+import { SpareSegment } from './embedded-spare-segment.js'
 import { logKey, type Store } from './embedded-store.js'
 import { TopicNames } from './embedded-topics.js'
 import type { WakeFile } from './embedded-wake.js'
@@ -57,16 +59,19 @@ export class Writer {
   retention: Retention = {}
   readonly #parts: WriterParts
   readonly #waiting: Append[] = []
+  readonly #spare: SpareSegment
   #writing: Promise<void> | undefined
   #file: SegmentFile | undefined
 
   constructor(parts: WriterParts) {
     this.#parts = parts
+    this.#spare = new SpareSegment(parts.env.dir)
   }
 
   /** Resolves when the messages are on disk; rejects where nothing of them was stored. */
   append(topic: string, messages: readonly OutgoingMessage[]): Promise<void> {
     const bytes = messages.reduce((sum, message) => sum + message.bytes.length, 0)
+    this.#spare.expectUse()
     return new Promise((resolve, reject) => {
       this.#waiting.push({ topic, messages, bytes, resolve, reject })
       this.#startWriting()
@@ -77,6 +82,7 @@ export class Writer {
   async trim(): Promise<void> {
     const { env, store, clock } = this.#parts
     env.forgetDeadReaders()
+    await this.#spare.discardIfIdle()
     for (;;) {
       const { record, version } = store.refresh()
       if (version === undefined) return
@@ -90,6 +96,7 @@ export class Writer {
   /** Resolves when nothing is being written any more and no file is open. */
   async close(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
+    await this.#spare.close()
     await this.#closeFile()
   }
 
@@ -106,7 +113,7 @@ export class Writer {
       const appends = this.#takeGroup()
       try {
         const group = new AppendGroup(appends, this.#parts.store.partitions)
-        while (!(await this.#tryAppend(group)));
+        while (!(await this.#tryAppend(group).catch((error) => this.#makeRoom(error))));
         for (const { resolve } of appends) resolve()
         this.#parts.wake.touch()
       } catch (error) {
@@ -127,22 +134,28 @@ export class Writer {
   /** @returns false where the segment went away meanwhile, and everything has to be written anew */
   async #tryAppend(group: AppendGroup): Promise<boolean> {
     const file = await this.#segmentFile()
-    await this.#io(() => file.write(group.recordsFor(file.segment)))
+    const isFull = file.position + group.bytes >= this.#segmentBytes()
+    await this.#io(() => file.write(group.recordsFor(file.segment), isFull))
     for (;;) {
-      const committed = await this.#tryCommit(group, file)
+      const committed = await this.#tryCommit(group, file, isFull)
       if (committed === 'done') return true
       if (committed === 'segment gone') return false
     }
   }
 
-  async #tryCommit(group: AppendGroup, file: SegmentFile): Promise<'done' | 'raced' | 'segment gone'> {
+  /** A disk that is full has room for another try where there was a spare. */
+  async #makeRoom(error: unknown): Promise<false> {
+    if (!(await this.#spare.discard())) throw error
+    return false
+  }
+
+  async #tryCommit(group: AppendGroup, file: SegmentFile, isFull: boolean): Promise<'done' | 'raced' | 'segment gone'> {
     const { env, store, clock } = this.#parts
     const { record, version } = store.refresh()
-    if (!this.#isThere(file)) return 'segment gone'
+    if (!this.#isOpen(file)) return 'segment gone'
     const timeMs = Math.max(clock.nowMs(), record.lastTimeMs)
     const plan = planAppend(store, group, record, { segment: file.segment, position: file.position, timeMs })
     const removal = planRemoval(env, plan.log, this.retention, timeMs, 2 * plan.runs.length + 64)
-    const isFull = file.position + group.bytes >= this.#segmentBytes()
     const changes = new SegmentChanges(env, timeMs)
     changes.append(file.segment, group.bytes, isFull)
     if (!(await this.#commit(plan.log, version, { removal, changes, put: () => putAppend(env, plan, record) })))
@@ -172,18 +185,23 @@ export class Writer {
       changes.put()
       void env.log.put(logKey, encodeLog(after), (version ?? 0) + 1)
     })
-    if (committed) for (const segment of gone) await this.#removeFile(segment)
+    if (committed) for (const one of gone) await this.#dispose(one)
     return committed
+  }
+
+  async #dispose({ segment, isSealed }: GoneSegment): Promise<void> {
+    if (!isSealed || !this.#spare.keep(segment)) await this.#removeFile(segment)
   }
 
   /** The one that is written to; a new one where there is none, it is full, or it was removed while nothing was written. */
   async #segmentFile(): Promise<SegmentFile> {
     this.#parts.store.refresh()
-    if (this.#file !== undefined && this.#isThere(this.#file)) return this.#file
+    if (this.#file !== undefined && this.#isOpen(this.#file)) return this.#file
     await this.#closeFile()
     await this.#sweep()
     const segment = await this.#reserve()
-    this.#file = await this.#io(() => SegmentFile.create(this.#parts.env.dir, segment))
+    const spare = await this.#spare.take(segment, this.#segmentBytes() + groupBytes)
+    this.#file = spare ?? (await this.#io(() => SegmentFile.create(this.#parts.env.dir, segment)))
     return this.#file
   }
 
@@ -209,11 +227,13 @@ export class Writer {
     changes.sweep()
     const orphans = onDisk.filter((segment) => !env.segments.doesExist(segmentKey(segment)))
     if (changes.gone.length > 0) await this.#commit(record, version, { changes })
-    for (const segment of orphans) await this.#removeFile(segment)
+    for (const segment of orphans) if (!this.#spare.has(segment)) await this.#removeFile(segment)
   }
 
-  #isThere({ segment }: SegmentFile): boolean {
-    return this.#parts.env.segments.doesExist(segmentKey(segment))
+  /** Once sealed, another process may use its file, even where this one was told that the commit had failed. */
+  #isOpen({ segment }: SegmentFile): boolean {
+    const record = this.#parts.env.segments.getBinary(segmentKey(segment))
+    return record !== undefined && !decodeSegment(record).isSealed
   }
 
   /** Small enough that little is kept beyond the retention: a segment goes as a whole. */

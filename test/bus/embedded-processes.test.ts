@@ -55,6 +55,28 @@ describe('publishing', () => {
   })
 })
 
+test('two processes write over files of which a third still reads: what that gets was published, whole, and comes once', async () => {
+  const topic = 'metrics-over'
+  const options = { retentionMbytes: 1 }
+  const reader = start('consume', {
+    topics: [topic],
+    group: 'over',
+    delayMs: 3,
+    options: { batchLimits: { messages: 50 } },
+  })
+  const writers = [0, 1].map((at) =>
+    start('publish', { topic, first: at * 1_000_000, total: 6000, batch: 10, bytes: 2000, options }),
+  )
+  for (const one of writers) await one.until((said) => said.some((words) => 'closed' in words))
+  await committedAll(reader)
+  const numbers = reader.numbers()
+  expect(new Set(numbers).size).toBe(numbers.length)
+  expect(containsAll([...upTo(6000), ...upTo(6000, 1_000_000)], numbers)).toBe(true)
+  const told = reader.said.filter(({ level }) => level === 'error').map(({ args }) => String(args?.[1]))
+  expect(told.filter((text) => !text.includes('removed by retention'))).toEqual([])
+  expect(numbers.length).toBeGreaterThan(200)
+})
+
 test.each([
   1, 2, 3,
 ])('six processes begin on a new directory at the same moment: everything is there, and no draft is left (%i)', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Run } from '../../src/bus/embedded-records.js'
@@ -93,4 +93,50 @@ test('the segments on disk are told; one that was removed is gone once it is let
 test('a segment is never made twice', async () => {
   await create(1)
   await expect(SegmentFile.create(dir, 1)).rejects.toMatchObject({ code: 'EEXIST' })
+})
+
+describe('the file of a former segment', () => {
+  async function reuse(text: string, maxBytes = 100): Promise<SegmentFile> {
+    await writeFile(segmentPath(dir, 1), text)
+    return SegmentFile.reuse(dir, { former: 1, segment: 2, maxBytes })
+  }
+
+  async function content(): Promise<string> {
+    return readFile(segmentPath(dir, 2), 'latin1')
+  }
+
+  test('ends behind the last write', async () => {
+    const file = await reuse('0123456789')
+    files.push(file)
+    await file.write([Buffer.from('ab')])
+    expect(await content()).toBe('ab23456789')
+    file.advance(2)
+    await file.write([Buffer.from('cd')], true)
+    expect(await content()).toBe('abcd')
+  })
+
+  test('ends behind what was written when it is closed, confirmed or not', async () => {
+    const file = await reuse('0123456789')
+    await file.write([Buffer.from('ab')])
+    file.advance(2)
+    await file.write([Buffer.from('refused')])
+    await file.write([Buffer.from('cd')])
+    await file.close()
+    expect(await content()).toBe('abcdfused')
+  })
+
+  test('is left alone after the last write, since another process may use it then', async () => {
+    const file = await reuse('0123456789')
+    await file.write([Buffer.from('ab')], true)
+    await writeFile(segmentPath(dir, 2), 'of another process')
+    await file.close()
+    expect(await content()).toBe('of another process')
+  })
+
+  test('grows where the new one is larger', async () => {
+    const file = await reuse('0123')
+    await file.write([Buffer.from('abcdef')], true)
+    await file.close()
+    expect(await content()).toBe('abcdef')
+  })
 })

@@ -1,6 +1,10 @@
-import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { shareDir } from '../../src/bus/embedded-shared.js'
+import type { OutgoingMessage } from '../../src/bus/bus.js'
+import type { Env } from '../../src/bus/embedded-env.js'
+import { encodeSegment, segmentKey } from '../../src/bus/embedded-records.js'
+import { type SharedDir, shareDir } from '../../src/bus/embedded-shared.js'
+import { Writer } from '../../src/bus/embedded-writer.js'
 import { systemClock } from '../../src/platform/clock.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { type Log, silentLog } from '../../src/telemetry/log.js'
@@ -25,9 +29,9 @@ function segmentPath(name: string): string {
   return join(temp.dir, 'segments', name)
 }
 
-async function everything(): Promise<number[]> {
+async function everything(counters = new Counters()): Promise<number[]> {
   const farMs = Date.now() + 1e11
-  const bus = await temp.open({ clock: createFakeClock(farMs) })
+  const bus = await temp.open({ clock: createFakeClock(farMs), counters })
   const span = { from: 'earliest', replay: true, to: { timeMs: farMs } } as const
   const replay = startReader(bus, { topics: /.*/, group: uniqueName('all'), ...span })
   await replay.ended
@@ -134,4 +138,189 @@ test('what is appended as soon as the one before is on disk does not wait for a 
   await writer.append('t', messagesOf(1, 16, 1))
   expect(await everything()).toEqual(upTo(2))
   await release()
+})
+
+describe('files of segments that are gone', () => {
+  // Retention of 1 MiB makes segments of 64 KiB: four of these fill one.
+  const largeBytes = 20_000
+
+  function large(number: number): OutgoingMessage {
+    return { key: 'k', bytes: Buffer.from(String(number).padEnd(largeBytes)) }
+  }
+
+  interface Writing extends SharedDir {
+    /** Appends one more. */
+    append(): Promise<void>
+    /** Appends until there is a spare that the next small message does not need. */
+    appendUntilSpare(): Promise<string>
+    /** Names of files that are of no segment. */
+    spares(): Promise<string[]>
+  }
+
+  async function startWriting(change: (env: Env) => Env = (env) => env): Promise<Writing> {
+    const shared = await shareDir({ dir: temp.dir, clock: systemClock, log: silentLog, leaseMs: 10_000 })
+    const writer = new Writer({ ...shared, env: change(shared.env), clock: systemClock })
+    writer.retention = { bytes: 1024 * 1024 }
+    let next = 0
+    const append = () => writer.append('t', [large(next++)])
+    return { ...shared, writer, append, appendUntilSpare, spares, release }
+
+    async function appendUntilSpare(): Promise<string> {
+      let [spare] = await spares()
+      while (spare === undefined) {
+        await append()
+        await writer.append('u', messagesOf(1))
+        ;[spare] = await spares()
+      }
+      return spare
+    }
+
+    async function spares(): Promise<string[]> {
+      shared.store.refresh()
+      return (await segments()).filter((name) => !shared.env.segments.doesExist(segmentKey(Number.parseInt(name, 10))))
+    }
+
+    async function release(): Promise<void> {
+      await writer.close()
+      await shared.release()
+    }
+  }
+
+  test('are written over: there are few, and what is kept is all there', async () => {
+    const bus = await temp.open({ retentionMbytes: 1 })
+    const names = new Set<string>()
+    const files = new Map<number, FileHandle>()
+    const counts: number[] = []
+    for (let number = 0; number < 200; number++) {
+      await bus.publish('t', [large(number)])
+      const now = await segments()
+      counts.push(now.length)
+      for (const name of now.filter((one) => !names.has(one))) await hold(name)
+    }
+    for (const file of files.values()) await file.close()
+    expect(names.size).toBe(50)
+    // Thirteen that are full, what is being written or the spare, and the oldest, of which a part is kept.
+    expect(Math.max(...counts)).toBeLessThanOrEqual(15)
+    expect(files.size).toBeLessThanOrEqual(15)
+    const kept = await everything()
+    expect(kept).toEqual(upTo(kept.length, 200 - kept.length))
+    expect(kept.length).toBe(Math.floor((1024 * 1024) / (largeBytes + 13 + 128)))
+
+    // As long as a file is open, no other gets its number of the file system.
+    async function hold(name: string): Promise<void> {
+      names.add(name)
+      const file = await open(segmentPath(name))
+      const { ino } = await file.stat()
+      if (files.has(ino)) await file.close()
+      else files.set(ino, file)
+    }
+  })
+
+  test.each([
+    ['sealed, it is written over', true],
+    ['not sealed, it is removed, for its writer may still live', false],
+  ])('where the segment was %s', async (_what, isSealed) => {
+    const { env, append, release } = await startWriting()
+    await env.segments.put(segmentKey(77), encodeSegment({ liveBytes: 0, isSealed, touchedMs: 0 }))
+    await writeFile(segmentPath('0000000077.log'), 'of another process')
+    const file = await open(segmentPath('0000000077.log'))
+    await append()
+    expect(await segments()).toEqual(['0000000000.log'])
+    const { ino } = await stat(segmentPath('0000000000.log'))
+    expect(ino === (await file.stat()).ino).toBe(isSealed)
+    expect(String(await file.readFile()) === 'of another process').toBe(!isSealed)
+    await file.close()
+    await release()
+  })
+
+  test('go when the process ends', async () => {
+    const { appendUntilSpare, release } = await startWriting()
+    const spare = await appendUntilSpare()
+    await release()
+    expect(await segments()).not.toContain(spare)
+    const next = await startWriting()
+    expect(await next.spares()).toEqual([])
+    await next.release()
+  })
+
+  test('go where nothing was appended for a while', async () => {
+    const { appendUntilSpare, spares, writer, release } = await startWriting()
+    const spare = await appendUntilSpare()
+    await writer.trim()
+    expect(await spares()).toEqual([spare])
+    await writer.append('u', messagesOf(1))
+    await writer.trim()
+    expect(await spares()).toEqual([spare])
+    await writer.trim()
+    expect(await spares()).toEqual([])
+    await release()
+  })
+
+  test('make room where a write fails, for another try', async () => {
+    let failures = 0
+    const { appendUntilSpare, spares, writer, release } = await startWriting((env) => ({
+      ...env,
+      commitIf: async (...args) => {
+        if (failures-- > 0) throw new Error('no room')
+        return env.commitIf(...args)
+      },
+    }))
+    await appendUntilSpare()
+    failures = 1
+    await writer.append('late', messagesOf(1))
+    expect(await spares()).toEqual([])
+    await appendUntilSpare()
+    failures = 2
+    await expect(writer.append('late', messagesOf(1, 1, 1))).rejects.toThrow('no room')
+    expect(await spares()).toEqual([])
+    failures = 0
+    await writer.append('late', messagesOf(1, 1, 2))
+    const reader = startReader(await temp.open(), { topics: ['late'], group: uniqueName('g') })
+    expect(numbersOf(await reader.until(2))).toEqual([0, 2])
+    await reader.stop()
+    await release()
+  })
+
+  test('are of no concern to whoever has sealed one, even if it was told that this had failed', async () => {
+    let isLate = false
+    const { append, release } = await startWriting((env) => ({
+      ...env,
+      commitIf: async (...args) => {
+        const done = await env.commitIf(...args)
+        if (isLate) throw new Error('too late')
+        return done
+      },
+    }))
+    for (let at = 0; at < 3; at++) await append()
+    isLate = true
+    await expect(append()).rejects.toThrow('too late')
+    isLate = false
+    await append()
+    expect(await segments()).toHaveLength(2)
+    expect(await everything()).toEqual(upTo(5))
+    await release()
+  })
+
+  test('may be removed by another process at any time', async () => {
+    const { append, appendUntilSpare, release } = await startWriting()
+    for (let round = 0; round < 3; round++) {
+      await rm(segmentPath(await appendUntilSpare()))
+      for (let at = 0; at < 5; at++) await append()
+    }
+    const counters = new Counters()
+    expect((await everything(counters)).length).toBeGreaterThan(40)
+    expect(counters.value('bus.messages_missed', 't')).toBe(0)
+    await release()
+  })
+
+  test('that the disk has not written over give no messages, well formed as they are', async () => {
+    const bus = await temp.open({ retentionMbytes: 1 })
+    for (let number = 0; number < 9; number++) await bus.publish('t', [large(number)])
+    await bus.close()
+    const [former = '', next = ''] = await segments()
+    await writeFile(segmentPath(next), await readFile(segmentPath(former)))
+    const counters = new Counters()
+    expect(await everything(counters)).toEqual([...upTo(4), 8])
+    expect(counters.value('bus.messages_missed', 't')).toBe(4)
+  })
 })
