@@ -1,3 +1,4 @@
+import { memoryOf } from '../model/datapoints-view.js'
 import type { MetricList } from '../model/metric-list.js'
 import { EncodedTime, type OpenList, Scratch } from './statsd-open-list.js'
 import type { StatsdSender } from './statsd-sender.js'
@@ -51,7 +52,7 @@ export class StatsdChunk {
 
   /** Takes back lists that nobody looks at any more: their memory is written to again. */
   release(lists: readonly MetricList[]): void {
-    for (const { datapoints } of lists) this.#slabs.release(datapoints.bytes)
+    for (const { datapoints } of lists) this.#slabs.release(memoryOf(datapoints))
   }
 
   #close(openList: OpenList): MetricList {

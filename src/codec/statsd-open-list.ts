@@ -1,3 +1,4 @@
+import { DatapointsView } from '../model/datapoints-view.js'
 import type { MetricList, Tag } from '../model/metric-list.js'
 import type { Cut } from './statsd-slabs.js'
 
@@ -86,12 +87,12 @@ export class OpenList {
     const { topic, tags, count } = this
     const scratch = this.#scratch
     scratch.bytes.copy(target.bytes, target.offset, 0, this.#used)
-    // Half the time of Buffer's `subarray`.
-    const bytes = new Uint8Array(target.bytes.buffer, target.bytes.byteOffset + target.offset, this.#used)
+    const { buffer, byteOffset } = target.bytes
+    const datapoints = new DatapointsView(count, buffer, byteOffset + target.offset, this.#used)
     this.#scratch = noScratch
     this.#used = 0
     this.count = 0
-    return { list: { topic, tags, datapoints: { count, bytes } }, scratch }
+    return { list: { topic, tags, datapoints }, scratch }
   }
 
   #grow(most: number): void {

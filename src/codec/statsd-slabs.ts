@@ -37,9 +37,9 @@ export class Slabs {
     return { bytes: this.#current.bytes, offset }
   }
 
-  /** @param bytes what was cut; nobody looks at it any more */
-  release(bytes: Uint8Array): void {
-    const slab = this.#byMemory.get(bytes.buffer)
+  /** @param memory where something lies that was cut; nobody looks at that any more */
+  release(memory: ArrayBufferLike): void {
+    const slab = this.#byMemory.get(memory)
     if (slab === undefined) return
     slab.cuts--
     if (slab.cuts === 0 && slab !== this.#current) this.#retire(slab)

@@ -21,6 +21,7 @@ import { hurriedBy } from '../platform/clock.js'
 import type { Successor } from '../platform/handle-passing.js'
 import { formatAddress, type ListenAddress } from '../platform/hosts.js'
 import { addressOfInterface } from '../platform/interfaces.js'
+import { letOldGenerationGrow } from '../platform/old-generation.js'
 import type { Ledger } from '../telemetry/ledger.js'
 import { createPollerOf, pollingSource } from './agent-parts.js'
 import type { CommandContext } from './command.js'
@@ -59,6 +60,7 @@ export interface ProxyParts {
 }
 
 export function run(options: ProxyOptions, context: CommandContext): Promise<number> {
+  letOldGenerationGrow()
   return runRestartable(options, context, (daemon, parts, onRunning) =>
     runProxy(options, daemon, onRunning, { ...parts, alone: true }),
   )

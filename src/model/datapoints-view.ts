@@ -30,3 +30,8 @@ export class DatapointsView implements Datapoints {
 export function byteLengthOf(datapoints: Datapoints): number {
   return datapoints instanceof DatapointsView ? datapoints.byteLength : datapoints.bytes.length
 }
+
+/** What `datapoints.bytes` lie in, with others. */
+export function memoryOf(datapoints: Datapoints): ArrayBufferLike {
+  return datapoints instanceof DatapointsView ? datapoints.around : datapoints.bytes.buffer
+}
