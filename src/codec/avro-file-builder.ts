@@ -1,9 +1,9 @@
-import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
+import { byteLengthOf } from '../model/datapoints-view.js'
 import type { Datapoints } from '../model/metric-list.js'
 import { newSyncMarker } from './avro-block.js'
 import { ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
-import { ByteCopier } from './byte-copier.js'
-import { PieceList } from './piece-list.js'
+import { areWhole } from './datapoints.js'
+import { OwnedPieces } from './owned-pieces.js'
 import { SpareBuffers } from './spare-buffers.js'
 import { longSize, writeLong } from './varint.js'
 
@@ -13,7 +13,12 @@ const blockHeadBytes = 10
 const listOverheadBytes = 12
 
 const spare = new SpareBuffers()
-const none = Buffer.alloc(0)
+
+/**
+ * Lists of at most so many datapoints are joined where they have the same head. They are looked through before: datapoints of
+ * a sender that lies about their sizes must not be taken for others of the same list. Of more than these a head is a small part.
+ */
+const mostJoined = 16
 
 /** Topic and tags of lists, as they stand in front of the datapoints (`encodeHead`). */
 export class ListHead {
@@ -35,10 +40,10 @@ interface GrowingList {
 }
 
 /**
- * A container file of one block, made list by list, of which none need be kept. What comes under the same head becomes one list,
- * in the order in which it came: senders repeat their tags in every block, and these are four fifths of a list of one datapoint.
- * Datapoints wait behind each other for the end, when it is known where each list begins. Memory comes from files that
- * were given back.
+ * A container file of one block, made list by list, of which none need be kept. Small lists that come under the same head become
+ * one, in the order in which they came: senders repeat their tags in every block, and these are four fifths of a list of one
+ * datapoint. Datapoints wait behind each other for the end, when it is known where each list begins. Memory comes from files
+ * that were given back.
  */
 export class ContainerFileBuilder {
   /** What a file without lists takes, at most. */
@@ -47,13 +52,9 @@ export class ContainerFileBuilder {
   lists = 0
   datapoints = 0
   readonly #headroom: number
+  readonly #pieces: OwnedPieces
   #growing: GrowingList[] = []
   #overheadBytes = 0
-  #waiting: Buffer
-  #copier: ByteCopier
-  #waitingBytes = 0
-  /** Which list the datapoints that wait belong to, and how many bytes of them. */
-  readonly #pieces = new PieceList()
   #file: Buffer | undefined
 
   /**
@@ -62,13 +63,12 @@ export class ContainerFileBuilder {
    */
   constructor({ headroom = 0, expectedBytes = 0 }: { headroom?: number; expectedBytes?: number } = {}) {
     this.#headroom = headroom
-    this.#waiting = spare.take(expectedBytes)
-    this.#copier = new ByteCopier(this.#waiting)
+    this.#pieces = new OwnedPieces(expectedBytes)
   }
 
   /** What the file takes so far, without headroom, at most. */
   get byteLength(): number {
-    return ContainerFileBuilder.emptyBytes + this.#overheadBytes + this.#waitingBytes
+    return ContainerFileBuilder.emptyBytes + this.#overheadBytes + this.#pieces.byteLength
   }
 
   /** What a list takes, at most. */
@@ -76,24 +76,24 @@ export class ContainerFileBuilder {
     return head.bytes.length + byteLengthOf(datapoints) + listOverheadBytes
   }
 
-  /** What a list adds, at most. */
-  growthBy(head: ListHead, datapoints: Datapoints): number {
-    return head.file === this ? byteLengthOf(datapoints) : ContainerFileBuilder.sizeOf(head, datapoints)
-  }
-
-  add(head: ListHead, datapoints: Datapoints): void {
-    if (head.file !== this) this.#openList(head)
-    const list = this.#growing[head.list]!
+  /**
+   * @param limitBytes what `byteLength` may be then
+   * @returns false where it would be more, and nothing was added
+   */
+  add(head: ListHead, datapoints: Datapoints, limitBytes = Number.POSITIVE_INFINITY): boolean {
+    const joins = datapoints.count <= mostJoined && areWhole(datapoints)
+    const isOpen = joins && head.file === this
     const length = byteLengthOf(datapoints)
-    if (this.#waitingBytes + length > this.#waiting.length) this.#grow(this.#waitingBytes + length)
-    if (datapoints instanceof DatapointsView)
-      this.#copier.copy(datapoints.around, datapoints.byteOffset, length, this.#waitingBytes)
-    else this.#waiting.set(datapoints.bytes, this.#waitingBytes)
-    this.#waitingBytes += length
-    this.#pieces.add(head.list, length)
+    const added = isOpen ? length : ContainerFileBuilder.sizeOf(head, datapoints)
+    if (this.byteLength + added > limitBytes) return false
+    const list = isOpen ? this.#growing[head.list]! : this.#openList(head)
+    // What comes behind a list that is not joined must not come in front of it.
+    if (!joins) head.file = undefined
+    this.#pieces.add(head.list, datapoints)
     list.byteLength += length
     list.count += datapoints.count
     this.datapoints += datapoints.count
+    return true
   }
 
   /** The file; nothing can be added any more. */
@@ -106,7 +106,7 @@ export class ContainerFileBuilder {
     const syncMarker = newSyncMarker()
     writeOcfHeader(file, header, syncMarker, 'null')
     writeLong(file, writeLong(file, blockHead, this.lists), size)
-    this.#place(file, start)
+    this.#pieces.place(file, this.#writeHeads(file, start))
     file.set(syncMarker, start + size)
     this.#forgetLists()
     this.#file = file
@@ -119,30 +119,23 @@ export class ContainerFileBuilder {
     this.#file = undefined
   }
 
-  #openList(head: ListHead): void {
+  #openList(head: ListHead): GrowingList {
+    const list = { head, count: 0, byteLength: 0 }
     head.file = this
     head.list = this.lists++
-    this.#growing.push({ head, count: 0, byteLength: 0 })
+    this.#growing.push(list)
     this.#overheadBytes += head.bytes.length + listOverheadBytes
+    return list
   }
 
-  #grow(bytes: number): void {
-    const larger = spare.take(bytes)
-    larger.set(this.#waiting.subarray(0, this.#waitingBytes))
-    spare.give(this.#waiting)
-    this.#waiting = larger
-    this.#copier = new ByteCopier(larger)
-  }
-
-  /** Writes all lists from `pos` on: first what stands around their datapoints, then these, to where they belong. */
-  #place(file: Buffer, pos: number): void {
-    const ends = this.#growing.map((list) => {
+  /** Writes what stands around the datapoints. @returns where those of each list begin */
+  #writeHeads(file: Buffer, pos: number): number[] {
+    return this.#growing.map((list) => {
       const start = writeListHead(file, pos, list)
       pos = start + list.byteLength
       file[pos++] = 0
       return start
     })
-    this.#pieces.place(this.#waiting.buffer, new ByteCopier(file), ends)
   }
 
   /** Heads live on: one that is used no more must not keep this file, its other heads and so their files. */
@@ -150,8 +143,6 @@ export class ContainerFileBuilder {
     for (const { head } of this.#growing) if (head.file === this) head.file = undefined
     this.#growing = []
     this.#pieces.release()
-    spare.give(this.#waiting)
-    this.#waiting = none
   }
 }
 

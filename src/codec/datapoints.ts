@@ -1,3 +1,4 @@
+import { byteLengthOf, DatapointsView, memoryOf } from '../model/datapoints-view.js'
 import type { Datapoint, Datapoints } from '../model/metric-list.js'
 import { AvroCursor } from './avro-cursor.js'
 import { readUtf8 } from './utf8.js'
@@ -5,6 +6,8 @@ import { longSize, writeLong } from './varint.js'
 
 /** The smallest datapoint: an empty name and a time of one byte each, and a double. */
 export const smallestDatapointBytes = 10
+/** A long has 64 bits, so ten bytes of seven. */
+const longestLong = 10
 
 /**
  * Writes datapoints as items of the Avro array of `dcos.metrics.Datapoint`: name, time_ms, value, one behind the other.
@@ -48,6 +51,42 @@ export function forEachDatapoint(
     visit(readUtf8(cursor.view, cursor.nameStart, cursor.nameLength), cursor.timeMs, value)
   }
   return count
+}
+
+let wholeView: DataView = new DataView(new ArrayBuffer(0))
+
+/**
+ * Whether the bytes are just so many datapoints as they say: some 6 ns for each of them. A sender's array may say its size in
+ * bytes, and then nobody has looked into it.
+ */
+export function areWhole(datapoints: Datapoints): boolean {
+  const around = memoryOf(datapoints)
+  // What is looked at nearly always lies in the same memory as what was looked at before.
+  if (around !== wholeView.buffer) wholeView = new DataView(around)
+  const start = datapoints instanceof DatapointsView ? datapoints.byteOffset : datapoints.bytes.byteOffset
+  const end = start + byteLengthOf(datapoints)
+  let pos = start
+  for (let left = datapoints.count; left > 0; left--) {
+    pos = behindDatapoint(wholeView, pos, end)
+    if (pos < 0) return false
+  }
+  return pos === end
+}
+
+/** @returns the position behind a datapoint; -1 where there is none, or its name is longer than any that is joined */
+function behindDatapoint(view: DataView, start: number, end: number): number {
+  if (end - start < smallestDatapointBytes) return -1
+  const first = view.getUint8(start)
+  // A zigzagged length: an odd one is negative. Two bytes are for names up to 8,191 bytes.
+  if ((first & 1) === 1) return -1
+  const second = first < 0x80 ? 0 : view.getUint8(start + 1)
+  if (second >= 0x80) return -1
+  let pos = first < 0x80 ? start + 1 + (first >> 1) : start + 2 + (((second << 7) | (first & 0x7f)) >> 1)
+  const lastTimeByte = Math.min(end, pos + longestLong) - 1
+  while (pos < lastTimeByte && view.getUint8(pos) >= 0x80) pos++
+  if (pos > lastTimeByte || view.getUint8(pos) >= 0x80) return -1
+  pos += 1 + 8
+  return pos <= end ? pos : -1
 }
 
 /** The datapoints as objects: for tests and for what is not in a hurry. */

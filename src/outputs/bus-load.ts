@@ -60,9 +60,8 @@ export class BusLoad implements Load {
       this.#datapoints += datapoints.count
       const { lane, head } = routes.of(list)
       const file = this.#fileOf(lane)
-      const bytes = file.growthBy(head, datapoints)
-      this.byteLength += bytes
-      if (file.byteLength + bytes <= maxMessageBytes) file.add(head, datapoints)
+      const before = file.byteLength
+      if (file.add(head, datapoints, maxMessageBytes)) this.byteLength += file.byteLength - before
       else this.#addToNext(lane, list, head)
     }
   }
@@ -99,11 +98,13 @@ export class BusLoad implements Load {
   /** The message is as large as it may be. */
   #addToNext(lane: Lane, list: MetricList, head: ListHead): void {
     const { maxMessageBytes } = this.#context
-    for (const piece of cutList(list, head, maxMessageBytes - ContainerFileBuilder.emptyBytes)) {
+    for (const { datapoints } of cutList(list, head, maxMessageBytes - ContainerFileBuilder.emptyBytes)) {
+      this.byteLength += ContainerFileBuilder.sizeOf(head, datapoints)
       const open = this.#fileOf(lane)
-      const fits = open.byteLength + open.growthBy(head, piece.datapoints) <= maxMessageBytes
-      const file = fits || open.lists === 0 ? open : this.#openFile(lane)
-      file.add(head, piece.datapoints)
+      if (open.add(head, datapoints, maxMessageBytes)) continue
+      // What cannot be cut small enough goes alone.
+      const file = open.lists === 0 ? open : this.#openFile(lane)
+      file.add(head, datapoints)
     }
   }
 

@@ -1,6 +1,7 @@
 import { ContainerFileBuilder, ListHead } from '../../src/codec/avro-file-builder.js'
 import { decodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
+import { byteLengthOf } from '../../src/model/datapoints-view.js'
 import { countDatapoints, type MetricList } from '../../src/model/metric-list.js'
 import { seededRandom } from '../../src/platform/random.js'
 import { toPlain } from '../support/avro-streams.js'
@@ -116,27 +117,61 @@ describe('a file that was made list by list', () => {
   })
 
   test('is no larger than its lists were said to be', () => {
-    const lists = [listOf(3, 'a'), listOf(100, 'b'), listOf(70, 'a'), listOf(9000, 'b')]
-    const builder = new ContainerFileBuilder()
-    let most = ContainerFileBuilder.emptyBytes
-    for (const list of lists) {
-      most += builder.growthBy(headOf(list), list.datapoints)
-      builder.add(headOf(list), list.datapoints)
-      expect(builder.byteLength).toBe(most)
-    }
-    expect(builder.finish().length).toBeLessThanOrEqual(most)
-    const apart = lists.reduce((sum, list) => sum + ContainerFileBuilder.sizeOf(headOf(list), list.datapoints), 0)
-    expect(most).toBeLessThanOrEqual(ContainerFileBuilder.emptyBytes + apart)
+    const lists = [listOf(3, 'a'), listOf(100, 'b'), listOf(7, 'a'), listOf(9000, 'b')]
+    const most = lists.reduce((sum, list) => sum + ContainerFileBuilder.sizeOf(headOf(list), list.datapoints), 0)
+    const builder = build(lists)
+    const { byteLength } = builder
+    expect(byteLength).toBeLessThanOrEqual(ContainerFileBuilder.emptyBytes + most)
+    expect(builder.finish().length).toBeLessThanOrEqual(byteLength)
   })
 
-  test('gives its memory to another one when it is released, not before', () => {
-    const file = build([listOf(5, 'one')]).finish()
-    const released = build([listOf(5, 'two')])
-    const { buffer } = released.finish()
-    released.release()
-    // What waits takes the memory that was released; it gives that back for the file of the next.
-    const [three, four] = [build([listOf(5, 'three')]), build([listOf(5, 'four')])]
-    expect([three.finish().buffer === buffer, four.finish().buffer === buffer]).toEqual([false, true])
+  test('takes nothing that would make it larger than it may be', () => {
+    const builder = build([listOf(2, 'a')])
+    const limitBytes = builder.byteLength + byteLengthOf(listOf(3, 'a').datapoints)
+    const add = (list: MetricList) => builder.add(headOf(list), list.datapoints, limitBytes)
+    expect([listOf(3, 'b'), listOf(4, 'a'), listOf(3, 'a'), listOf(1, 'a')].map(add)).toEqual([
+      false,
+      false,
+      true,
+      false,
+    ])
+    expect([builder.byteLength, builder.lists, builder.datapoints]).toEqual([limitBytes, 1, 5])
+  })
+
+  test('has large lists apart, in the order in which all came', () => {
+    const [small, large] = [pointsOf('a', 1), pointsOf('a', ...Array.from({ length: 17 }, (_, at) => at))]
+    const lists = listsOf(build([small, small, large, small, small]).finish())
+    expect(lists).toEqual([pointsOf('a', 1, 1), large, pointsOf('a', 1, 1)].map(toPlain))
+  })
+
+  // What their array said of itself is passed on as it came: who reads it counts what is missing.
+  test.each([
+    ['fewer datapoints than they say', (bytes: Uint8Array) => ({ count: 3, bytes })],
+    ['more', (bytes: Uint8Array) => ({ count: 1, bytes })],
+    ['a datapoint that is cut', (bytes: Uint8Array) => ({ count: 2, bytes: bytes.subarray(0, -1) })],
+    [
+      'a name that goes beyond the end',
+      (bytes: Uint8Array) => ({ count: 2, bytes: Buffer.from(bytes).fill(0x7e, 0, 1) }),
+    ],
+    ['a name of a negative length', (bytes: Uint8Array) => ({ count: 2, bytes: Buffer.from(bytes).fill(1, 0, 1) })],
+    ['nothing but bytes of a number', ({ length }: Uint8Array) => ({ count: 2, bytes: Buffer.alloc(length, 0xff) })],
+  ])('never takes datapoints of others for those of a list with %s', (_what, lie) => {
+    const honest = pointsOf('a', 1, 2)
+    const liar = { ...honest, datapoints: lie(honest.datapoints.bytes) }
+    const lists = decodeContainerFile(build([honest, liar, honest, honest]).finish()).lists
+    expect(lists.map(({ datapoints }) => datapoints.count)).toEqual([2, liar.datapoints.count, 4])
+    expect([lists[0], lists[2]].map((list) => toPlain(list!))).toEqual([honest, pointsOf('a', 1, 2, 1, 2)].map(toPlain))
+    expect(Buffer.from(lists[1]!.datapoints.bytes)).toEqual(Buffer.from(liar.datapoints.bytes))
+  })
+
+  test('gives its memory to the next one when it is released, not before', () => {
+    const one = build([listOf(5, 'one')])
+    const file = one.finish()
+    const two = build([listOf(5, 'two')]).finish()
     expect(listsOf(file)).toEqual([toPlain(listOf(5, 'one'))])
+    one.release()
+    const three = build([listOf(5, 'three')]).finish()
+    expect(three.buffer === file.buffer).toBe(true)
+    expect(listsOf(two)).toEqual([toPlain(listOf(5, 'two'))])
   })
 })
