@@ -2,6 +2,7 @@ import type { Tag } from '../model/metric-list.js'
 import { AvroCursor, viewOf } from './avro-cursor.js'
 import { hashBytes, sameBytes } from './byte-compare.js'
 import { GenerationCache } from './generation-cache.js'
+import type { JoinableHead } from './list-joiner.js'
 import { readUtf8 } from './utf8.js'
 
 /**
@@ -9,9 +10,7 @@ import { readUtf8 } from './utf8.js'
  * again, so a head is decoded once and then recognised by its bytes: no other data begin with them, since
  * Avro's strings and arrays tell where they end.
  */
-export interface Head {
-  readonly topic: string
-  readonly tags: readonly Tag[]
+export interface Head extends JoinableHead {
   /** Holds the head's bytes, with those of others. */
   readonly page: DataView
   readonly start: number
@@ -98,7 +97,7 @@ function newHead(
 ): Head {
   const cursor = new AvroCursor(bytesOf(page), start, start + length)
   const topic = sharedTopic(readString(cursor))
-  return { topic, tags: tags ?? readTags(cursor), page, start, length, tagsAt, next: undefined }
+  return { topic, tags: tags ?? readTags(cursor), joined: undefined, page, start, length, tagsAt, next: undefined }
 }
 
 let lastTopic = ''

@@ -3,6 +3,7 @@ import type { Datapoints, MetricList } from '../model/metric-list.js'
 import { type AvroCursor, malformed } from './avro-cursor.js'
 import { findHead, type Head, isHeadAt, isRemembered } from './avro-heads.js'
 import { skipDatapoint, smallestDatapointBytes } from './datapoints.js'
+import type { ListJoiner } from './list-joiner.js'
 
 /** Two empty strings. */
 const smallestTagBytes = 2
@@ -22,6 +23,13 @@ export class ListReader {
   read(cursor: AvroCursor): MetricList {
     const { topic, tags } = this.#readHead(cursor)
     return { topic, tags, datapoints: readDatapoints(cursor) }
+  }
+
+  /** As `read`; the list is put behind `lists`, unless `joiner` takes it. */
+  readInto(cursor: AvroCursor, lists: MetricList[], joiner: ListJoiner): void {
+    const head = this.#readHead(cursor)
+    const datapoints = readDatapoints(cursor)
+    if (!joiner.take(head, datapoints)) lists.push({ topic: head.topic, tags: head.tags, datapoints })
   }
 
   #readHead(cursor: AvroCursor): Head {

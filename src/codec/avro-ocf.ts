@@ -7,6 +7,7 @@ import { encodeOcfHeader, type OcfHeader, OcfHeaderParser, syncMarkerBytes } fro
 import { ListReader } from './avro-lists.js'
 import { ByteGatherer } from './byte-gatherer.js'
 import { inflateRaw, newRoom } from './inflate.js'
+import type { ListJoiner } from './list-joiner.js'
 
 export { encodeHead, encodeOcfBlock } from './avro-block.js'
 export { encodeOcfHeader, type OcfCodec, syncMarkerBytes } from './avro-header.js'
@@ -45,9 +46,10 @@ export interface OcfReader {
    * Reads on in a piece, from `start`, until it is read or has given some hundred lists: to be called again from where it stopped.
    *
    * @param lists what became complete is put behind them
+   * @param joiner where small lists are to be joined: what became of them is behind all others then
    * @returns where it stopped
    */
-  readSome(bytes: Uint8Array, start: number, lists: MetricList[]): number
+  readSome(bytes: Uint8Array, start: number, lists: MetricList[], joiner?: ListJoiner): number
   /** The stream is over: a fault where it ends inside a header or a block. There are never lists left. */
   end(): MetricList[]
   readonly fault: StatsError | undefined
@@ -94,6 +96,17 @@ interface BlockHead {
 /** After so many, `readSome` stops behind the block. */
 const someLists = 512
 
+/** What is read at once: until there are enough lists, joined ones counted as they came. */
+interface Slice {
+  readonly lists: MetricList[]
+  readonly enough: number
+  readonly joiner?: ListJoiner | undefined
+}
+
+function isEnough({ lists, enough, joiner }: Slice): boolean {
+  return lists.length + (joiner?.taken ?? 0) >= enough
+}
+
 /** Two longs. */
 const longestBlockHead = 20
 
@@ -130,26 +143,28 @@ class StreamReader implements OcfReader {
 
   push(bytes: Uint8Array): MetricList[] {
     const lists: MetricList[] = []
-    this.#read(bytes, 0, lists, Number.POSITIVE_INFINITY)
+    this.#read(bytes, 0, { lists, enough: Number.POSITIVE_INFINITY, joiner: undefined })
     return lists
   }
 
-  readSome(bytes: Uint8Array, start: number, lists: MetricList[]): number {
-    return this.#read(bytes, start, lists, lists.length + someLists)
+  readSome(bytes: Uint8Array, start: number, lists: MetricList[], joiner?: ListJoiner): number {
+    const end = this.#read(bytes, start, { lists, enough: lists.length + someLists, joiner })
+    joiner?.flush(lists)
+    return end
   }
 
-  #read(bytes: Uint8Array, start: number, lists: MetricList[], enough: number): number {
-    const end = this.fault === undefined ? this.#readBlocks(bytes, start, lists, enough) : bytes.length
+  #read(bytes: Uint8Array, start: number, slice: Slice): number {
+    const end = this.fault === undefined ? this.#readBlocks(bytes, start, slice) : bytes.length
     this.#pushedBytes += end - start
     if (end === bytes.length) this.#room = newRoom()
     return end
   }
 
   /** @returns the position behind what was read: the end, or where `lists` have become enough */
-  #readBlocks(bytes: Uint8Array, start: number, lists: MetricList[], enough: number): number {
+  #readBlocks(bytes: Uint8Array, start: number, slice: Slice): number {
     try {
       let pos = this.#header === undefined ? this.#readHeader(bytes) : start
-      while (pos < bytes.length && lists.length < enough) pos = this.#readBlock(bytes, pos, lists)
+      while (pos < bytes.length && !isEnough(slice)) pos = this.#readBlock(bytes, pos, slice)
       return pos
     } catch (thrown) {
       this.#stop(thrown)
@@ -202,8 +217,8 @@ class StreamReader implements OcfReader {
   }
 
   /** Takes a block that lies whole in `bytes` at `pos`, else as much of it as there is. */
-  #readBlock(bytes: Uint8Array, pos: number, lists: MetricList[]): number {
-    if (this.#gathered.length > 0) return this.#gather(bytes, pos, lists)
+  #readBlock(bytes: Uint8Array, pos: number, slice: Slice): number {
+    if (this.#gathered.length > 0) return this.#gather(bytes, pos, slice)
     const head = this.#readBlockHead(bytes, pos)
     if (head === undefined) return this.#gathered.add(bytes, pos, longestBlockHead)
     const length = this.#blockLength(head)
@@ -211,11 +226,11 @@ class StreamReader implements OcfReader {
       this.#blockHead = head
       return this.#gathered.add(bytes, pos, length)
     }
-    this.#decodeBlock(bytes, pos, head, lists)
+    this.#decodeBlock(bytes, pos, head, slice)
     return pos + length
   }
 
-  #gather(bytes: Uint8Array, pos: number, lists: MetricList[]): number {
+  #gather(bytes: Uint8Array, pos: number, slice: Slice): number {
     while (this.#blockHead === undefined) {
       if (pos === bytes.length) return pos
       pos = this.#gathered.add(bytes, pos, this.#gathered.length + 1)
@@ -226,7 +241,7 @@ class StreamReader implements OcfReader {
     if (this.#gathered.length === length) {
       const head = this.#blockHead
       this.#blockHead = undefined
-      this.#decodeBlock(this.#gathered.take(), 0, head, lists)
+      this.#decodeBlock(this.#gathered.take(), 0, head, slice)
     }
     return pos
   }
@@ -253,18 +268,19 @@ class StreamReader implements OcfReader {
     return byteLength + size + syncMarkerBytes
   }
 
-  #decodeBlock(bytes: Uint8Array, pos: number, head: BlockHead, lists: MetricList[]): void {
+  #decodeBlock(bytes: Uint8Array, pos: number, head: BlockHead, slice: Slice): void {
     const start = pos + head.byteLength
     const end = start + head.size
     if (!this.#isSyncMarkerAt(bytes, end)) {
       // The first releases kept a block that is whole in itself but followed by a wrong marker, and so it stays.
-      lists.push(...this.#readWholeOrNothing(bytes, start, end, head.lists))
+      slice.joiner?.flush(slice.lists)
+      slice.lists.push(...this.#readWholeOrNothing(bytes, start, end, head.lists))
       throw new StatsError(
         'DS_AVRO_SYNC',
         `${this.#place()} is followed by a wrong sync marker: the stream is corrupt.`,
       )
     }
-    this.#readLists(bytes, start, end, head.lists, lists)
+    this.#readLists(bytes, start, end, head.lists, slice)
     this.#blocks++
     this.#decodedBytes += this.#blockLength(head)
   }
@@ -278,19 +294,26 @@ class StreamReader implements OcfReader {
   #readWholeOrNothing(bytes: Uint8Array, start: number, end: number, count: number): MetricList[] {
     const lists: MetricList[] = []
     try {
-      this.#readLists(bytes, start, end, count, lists)
+      this.#readLists(bytes, start, end, count, { lists })
       return lists
     } catch {
       return []
     }
   }
 
-  #readLists(bytes: Uint8Array, start: number, end: number, count: number, lists: MetricList[]): void {
+  #readLists(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+    { lists, joiner }: Pick<Slice, 'lists' | 'joiner'>,
+  ): void {
     const { codec, plan } = this.#header!
     const cursor = codec === 'null' ? new AvroCursor(bytes, start, end) : this.#inflate(bytes, start, end)
     for (let left = count; left > 0; left--) {
-      if (plan.path === 'own') lists.push(this.#listReader.read(cursor))
-      else lists.push(this.#listReader.read(new AvroCursor(recode(plan, cursor))))
+      const own = plan.path === 'own' ? cursor : new AvroCursor(recode(plan, cursor))
+      if (joiner === undefined) lists.push(this.#listReader.read(own))
+      else this.#listReader.readInto(own, lists, joiner)
     }
     if (cursor.pos !== cursor.end) malformed('holds more bytes than its lists take')
   }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { createOcfReader, type OcfReader } from '../codec/avro-ocf.js'
+import { ListJoiner } from '../codec/list-joiner.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf } from '../platform/errors.js'
 import { type ByteLimiter, createByteLimiter } from '../platform/limiter.js'
@@ -44,6 +45,7 @@ export class AvroTcpConnection {
   readonly #context: ConnectionContext
   readonly #address: string
   readonly #reader: OcfReader = createOcfReader()
+  readonly #joiner: ListJoiner | undefined
   readonly #limiter: ByteLimiter
   #work: Promise<void> = Promise.resolve()
   #stopping = false
@@ -58,6 +60,8 @@ export class AvroTcpConnection {
     this.#context = context
     this.#address = addressOf(socket)
     this.#limiter = createByteLimiter(context.limitBytes)
+    // Who wants to see the lists wants to see them as they came.
+    this.#joiner = context.onLists === undefined ? new ListJoiner() : undefined
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (bytes: Buffer) => this.#take(bytes))
     socket.on('error', (error) => {
@@ -113,7 +117,7 @@ export class AvroTcpConnection {
     for (let pos = 0; pos < bytes.length; ) {
       if (pos > 0) await everythingReady()
       const lists: MetricList[] = []
-      pos = this.#reader.readSome(bytes, pos, lists)
+      pos = this.#reader.readSome(bytes, pos, lists, this.#joiner)
       if (lists.length > 0) await this.#pass(lists, throttled)
     }
   }
@@ -127,9 +131,8 @@ export class AvroTcpConnection {
   #count(lists: readonly MetricList[], throttled: boolean): void {
     const { telemetry, counters } = this.#context
     const datapoints = countDatapoints(lists)
-    counters.countLists(lists, throttled)
+    this.#lists += counters.countLists(lists, throttled)
     telemetry.ledger.received += datapoints
-    this.#lists += lists.length
     this.#datapoints += datapoints
     if (!throttled) return
     telemetry.ledger.drop('connection_limit', datapoints)

@@ -1,4 +1,4 @@
-import { byteLengthOf } from '../model/datapoints-view.js'
+import { byteLengthOf, listsOf } from '../model/datapoints-view.js'
 import type { MetricList } from '../model/metric-list.js'
 import type { Cell, Counters } from '../telemetry/counters.js'
 
@@ -32,9 +32,12 @@ export class AvroTcpCounters {
     add(this.#total, 0, pieceBytes, throttled)
   }
 
-  /** @param lists what became complete with a piece of a stream */
-  countLists(lists: readonly MetricList[], throttled: boolean): void {
-    add(this.#total, lists.length, 0, throttled)
+  /**
+   * @param lists what became complete with a piece of a stream
+   * @returns in how many lists it came
+   */
+  countLists(lists: readonly MetricList[], throttled: boolean): number {
+    let came = 0
     let topic: string | undefined
     let traffic = this.#total
     for (const list of lists) {
@@ -42,8 +45,12 @@ export class AvroTcpCounters {
         topic = list.topic
         traffic = this.#trafficOf(topic)
       }
-      add(traffic, 1, byteLengthOf(list.datapoints), throttled)
+      const { datapoints } = list
+      came += listsOf(datapoints)
+      add(traffic, listsOf(datapoints), byteLengthOf(datapoints), throttled)
     }
+    add(this.#total, came, 0, throttled)
+    return came
   }
 
   #trafficOf(topic: string): Traffic {

@@ -10,13 +10,16 @@ export class DatapointsView implements Datapoints {
   /** Holds them, from `byteOffset` on. */
   readonly around: ArrayBufferLike
   readonly byteOffset: number
+  /** In how many lists they came. */
+  readonly lists: number
   #bytes: Uint8Array | undefined
 
-  constructor(count: number, around: ArrayBufferLike, byteOffset: number, byteLength: number) {
+  constructor(count: number, around: ArrayBufferLike, byteOffset: number, byteLength: number, lists = 1) {
     this.count = count
     this.byteLength = byteLength
     this.around = around
     this.byteOffset = byteOffset
+    this.lists = lists
     this.#bytes = undefined
   }
 
@@ -34,4 +37,9 @@ export function byteLengthOf(datapoints: Datapoints): number {
 /** What `datapoints.bytes` lie in, with others. */
 export function memoryOf(datapoints: Datapoints): ArrayBufferLike {
   return datapoints instanceof DatapointsView ? datapoints.around : datapoints.bytes.buffer
+}
+
+/** In how many lists they came from their sender: more than one where a reader has joined them. */
+export function listsOf(datapoints: Datapoints): number {
+  return datapoints instanceof DatapointsView ? datapoints.lists : 1
 }

@@ -2,6 +2,8 @@ import { inflateRawSync } from 'node:zlib'
 import avro from 'avsc'
 import fc from 'fast-check'
 import { createOcfReader, decodeContainerFile, encodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
+import { ListJoiner } from '../../src/codec/list-joiner.js'
+import { listsOf } from '../../src/model/datapoints-view.js'
 import type { MetricList, Tag } from '../../src/model/metric-list.js'
 import { anyBlocks, anyCodec, anyList, fromPlain, type PlainList, streamOf, toPlain } from '../support/avro-streams.js'
 
@@ -37,6 +39,76 @@ test.each(['null', 'deflate'] as const)('a piece is read in slices of whole bloc
   }
   expect(slices.map(({ length }) => length)).toEqual([600, 600])
   expect(slices.flat()).toEqual(blocks.flat().map(({ topic }) => topic))
+})
+
+test.each(['null', 'deflate'] as const)('small lists of a slice are joined, with codec %s', (codec) => {
+  const series = ['a', 'b', 'c'].map((topic) => ({ ...list, topic }))
+  const blocks = Array.from({ length: 12 }, () => Array.from({ length: 100 }, (_, at) => series[at % 3]!))
+  const stream = streamOf(blocks, codec)
+  const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+  const slices: MetricList[][] = []
+  for (let pos = 0; pos < stream.length; ) {
+    const lists: MetricList[] = []
+    pos = reader.readSome(stream, pos, lists, joiner)
+    slices.push(lists)
+  }
+  // Slices are as long as without joining: 600 lists.
+  expect(slices.map((lists) => lists.map(({ topic, datapoints }) => [topic, datapoints.count]))).toEqual([
+    [
+      ['a', 204],
+      ['b', 198],
+      ['c', 198],
+    ],
+    [
+      ['a', 204],
+      ['b', 198],
+      ['c', 198],
+    ],
+  ])
+  const datapoints = slices.flat().flatMap((joined) => toPlain(joined).datapoints)
+  expect(datapoints).toEqual(Array(1200).fill(list.datapoints[0]))
+})
+
+test(`joining loses and changes no datapoint, however the stream is cut (seed ${seed})`, () => {
+  fc.assert(
+    fc.property(anyBlocks, anyCodec, fc.nat({ max: 10_000 }), (blocks, codec, cut) => {
+      const stream = streamOf(blocks, codec)
+      const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+      const lists: MetricList[] = []
+      const middle = cut % (stream.length + 1)
+      for (const piece of [stream.subarray(0, middle), stream.subarray(middle)])
+        for (let pos = 0; pos < piece.length; ) pos = reader.readSome(piece, pos, lists, joiner)
+      reader.end()
+      expect(reader.fault).toBeUndefined()
+      expect(bySeries(lists.map(toPlain))).toEqual(bySeries(blocks.flat()))
+      expect(lists.reduce((sum, { datapoints }) => sum + listsOf(datapoints), 0)).toBe(blocks.flat().length)
+    }),
+    { seed, numRuns: 300 },
+  )
+})
+
+/** The datapoints of each topic and tags, in their order. */
+function bySeries(lists: readonly PlainList[]): Map<string, PlainList['datapoints']> {
+  const series = new Map<string, PlainList['datapoints']>()
+  for (const { topic, tags, datapoints } of lists) {
+    const key = JSON.stringify([topic, tags])
+    series.set(key, [...(series.get(key) ?? []), ...datapoints])
+  }
+  return series
+}
+
+test('a block that is followed by a wrong marker comes behind what was joined before it', () => {
+  const one = (value: number): PlainList => ({ ...list, datapoints: [{ name: 'n', timeMs: 1, value }] })
+  const stream = streamOf([
+    [one(1), one(2)],
+    [one(3), one(4)],
+  ])
+  stream.fill(0, stream.length - 16)
+  const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+  const lists: MetricList[] = []
+  reader.readSome(stream, 0, lists, joiner)
+  expect(reader.fault?.code).toBe('DS_AVRO_SYNC')
+  expect(lists.map((each) => toPlain(each).datapoints.map(({ value }) => value))).toEqual([[1, 2], [3], [4]])
 })
 
 test('a fault ends the slices of a piece behind what was complete before it', () => {

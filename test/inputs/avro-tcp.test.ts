@@ -248,7 +248,10 @@ test('of a piece with thousands of lists, only some hundred are made while there
   const hold = createGate()
   const collector = await start({}, () => hold.promise)
   const socket = await collector.connect()
-  const blocks = Array.from({ length: 40 }, (_, at) => block(...Array(50).fill(list(`t${at}`, at))))
+  const topics = Array.from({ length: 2000 }, (_, at) => `t${at}`)
+  const blocks = Array.from({ length: 40 }, (_, at) =>
+    block(...topics.slice(at * 50, at * 50 + 50).map((topic) => list(topic, at))),
+  )
   // Together smaller than a piece of Node's, so that they come in one.
   const stream = Buffer.concat([header, ...blocks])
   expect(stream.length).toBeLessThan(64 * 1024)
@@ -258,9 +261,25 @@ test('of a piece with thousands of lists, only some hundred are made while there
   expect(collector.ledger.received).toBe(collector.lists.length)
   hold.open()
   await collector.emitted(2000)
-  expect(collector.lists.map(({ topic }) => topic)).toEqual(blocks.flatMap((_, at) => Array(50).fill(`t${at}`)))
+  expect(collector.lists.map(({ topic }) => topic)).toEqual(topics)
   expect(collector.counters.value('collector.tcp_input.records')).toBe(2000)
   expect(collector.counters.value('collector.tcp_input.bytes')).toBe(stream.length)
+})
+
+test.each([
+  ['are joined, and counted as they came', false, 2],
+  ['stay as they came where they are logged', true, 5],
+])('small lists of a sender with the same topic and tags %s', async (_rule, recordLists, lists) => {
+  const collector = await start({ recordLists })
+  const socket = await collector.connect()
+  socket.write(
+    Buffer.concat([header, block(list('a', 1), list('b', 2), list('a', 3)), block(list('a', 4), list('b', 5))]),
+  )
+  await collector.emitted(5)
+  expect(collector.lists).toHaveLength(lists)
+  expect(collector.ledger.received).toBe(5)
+  const records = [undefined, 'a', 'b'].map((topic) => collector.counters.value('collector.tcp_input.records', topic))
+  expect(records).toEqual([5, 3, 2])
 })
 
 test('a waiting connection does not hold up another', async () => {

@@ -16,8 +16,8 @@ const cases = [
 const warmUp = { packets: 20_000, lines: 3_000_000, rounds: 12 }
 /** Compiled ahead, or only compared. */
 const peerWarmUpRounds = 2
-/** And at a rate until the proxy has forgotten the bursts of its warm-up, behind which it sleeps less: twelve seconds. */
-const rateWarmUpRounds = 5
+/** Behind the bursts of its warm-up the proxy sleeps less, for twelve seconds; at a rate it is not compiled anew. */
+const restMs = 12_500
 
 /** CPU of the whole proxy for each line, over that of a socket that only counts packets. */
 export default async function proxy(bench) {
@@ -52,7 +52,10 @@ async function measureCase(bench, { name, lines, tags, packets, packetsPerSecond
     }
   }
   const rounds = roundOf({ packets: bench.share(packets), packetsPerSecond })
-  if (packetsPerSecond !== undefined && !bench.quick) await alternate(rateWarmUpRounds, rounds)
+  if (packetsPerSecond !== undefined && !bench.quick) {
+    await new Promise((resolve) => setTimeout(resolve, restMs))
+    await alternate(1, rounds)
+  }
   const samples = await alternate(bench.rounds, rounds)
 
   async function round(subject, load) {

@@ -9,12 +9,12 @@ import { answer, settings } from './answer.js'
 const writeBytes = 4 * 1024 * 1024
 const fileBytes = 64 * 1024 * 1024
 const keptFiles = 4
-/** A piece of a socket is no larger. */
-const pieceBytes = 64 * 1024
+/** Sockets that wait may have read a piece of 64 KiB each before they were told to. */
+const roomBytes = 2 * writeBytes
 
 /** One is filled while the other is written. Copying costs less than what V8 does about the sockets' memory when it is kept. */
-let filling = Buffer.alloc(writeBytes)
-let spare = Buffer.alloc(writeBytes)
+let filling = Buffer.alloc(roomBytes)
+let spare = Buffer.alloc(roomBytes)
 let filled = 0
 let received = 0
 let written = 0
@@ -32,7 +32,7 @@ const server = createServer((socket) => {
     received += piece.length
     filling.set(piece, filled)
     filled += piece.length
-    if (filled > writeBytes - pieceBytes) pauseAndWrite()
+    if (filled >= writeBytes) pauseAndWrite()
   })
 })
 
@@ -54,7 +54,7 @@ async function write() {
   position += bytesWritten
   written += bytesWritten
   writing = undefined
-  if (filled > writeBytes - pieceBytes) pauseAndWrite()
+  if (filled >= writeBytes) pauseAndWrite()
 }
 
 async function nextFile() {
