@@ -7,6 +7,9 @@ import { SpareBuffers } from './spare-buffers.js'
 const pieceNumbers = 2
 
 const spare = new SpareBuffers()
+const none: Buffer = Buffer.alloc(0)
+const nowhere = new ByteCopier(none)
+const noNumbers = new Int32Array(0)
 
 /**
  * Datapoints of several owners (numbered from 0) that come in turn and are to lie together. They wait behind each other until all
@@ -15,17 +18,11 @@ const spare = new SpareBuffers()
  */
 export class OwnedPieces {
   byteLength = 0
-  #waiting: Buffer
-  #copier: ByteCopier
-  #memory = spare.take(0)
-  #numbers = new Int32Array(this.#memory.buffer)
+  #waiting: Buffer = none
+  #copier = nowhere
+  #memory: Buffer = none
+  #numbers: Int32Array = noNumbers
   #used = 0
-
-  /** @param expectedBytes how many will come, about */
-  constructor(expectedBytes = 0) {
-    this.#waiting = spare.take(expectedBytes)
-    this.#copier = new ByteCopier(this.#waiting)
-  }
 
   add(owner: number, datapoints: Datapoints): void {
     const length = byteLengthOf(datapoints)
@@ -68,7 +65,7 @@ export class OwnedPieces {
     this.clear()
     spare.give(this.#memory)
     spare.give(this.#waiting)
-    this.#numbers = new Int32Array(0)
+    this.#numbers = noNumbers
     this.#memory = this.#waiting = none
   }
 
@@ -94,8 +91,6 @@ export class OwnedPieces {
     this.#numbers = new Int32Array(this.#memory.buffer)
   }
 }
-
-const none = Buffer.alloc(0)
 
 function larger(buffer: Buffer, bytes: number): Buffer {
   const grown = spare.take(bytes)

@@ -56,7 +56,7 @@ test.each<[string, Piece[], number[], string]>([
 
 test('datapoints that lie among others', () => {
   const around = new Uint8Array(Buffer.from('..abc..xyz..')).buffer
-  const pieces = new OwnedPieces(2)
+  const pieces = new OwnedPieces()
   pieces.add(0, new DatapointsView(1, around, 7, 3))
   pieces.add(1, new DatapointsView(1, around, 2, 3))
   expect(place(pieces, [3, 0], 6)).toBe('abcxyz')
@@ -88,10 +88,10 @@ test('takes any number of pieces, and begins anew when it was cleared', () => {
 })
 
 test('gives its memory to others when it is released', () => {
-  const pieces = new OwnedPieces(100_000)
+  const pieces = new OwnedPieces()
   add(pieces, [[0, 'abc']])
   pieces.release()
-  const next = new OwnedPieces(100_000)
+  const next = new OwnedPieces()
   add(next, [[0, 'xyz']])
   expect([place(pieces, [], 3), place(next, [0], 3)]).toEqual(['...', 'xyz'])
 })

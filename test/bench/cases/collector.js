@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { alternate, median, ratioOf } from '../support/figures.js'
 import { core, costOf, startWorker } from '../support/processes.js'
@@ -125,6 +125,8 @@ async function measureShape(bench, name, { lists, datapoints, load, target }, co
     if (inflated !== sent.inflate) throw new Error(`${inflated} of ${sent.inflate} datapoints were inflated`)
   }
   for (const each of [sender, ...Object.keys(floors[codec]).map((floor) => subjects[floor])]) await each.end()
+  // What the kernel has not written yet it would write while the next case is measured.
+  for (const subject of Object.keys(subjects)) await rm(dirOf(subject), { recursive: true, force: true })
 }
 
 async function startFloor(name, dir) {

@@ -3,10 +3,13 @@ import { memoryMbytesOf } from '../support/usage.js'
 import { defaultPeriods, fastPeriods, startWholeStack } from '../support/whole-stack.js'
 
 const part = 'end to end'
-const firstRate = 50_000
+const firstRate = 100_000
 const highestRate = 3_200_000
 const bisections = 3
 const confirmSeconds = 8
+/** What they take about. */
+const fastSeconds = 140
+const defaultSeconds = 80
 const idleLimitMbytes = 80
 const probes = { lines: 200, periodMs: 23 }
 
@@ -14,11 +17,15 @@ const probes = { lines: 200, periodMs: 23 }
 export default async function endToEnd(bench) {
   let rate = firstRate
   if (bench.isWanted('100 ms'))
-    await bench.step('end to end: periods of 100 ms', async () => {
-      rate = await measureFast(bench)
-    })
+    await bench.step(
+      'end to end: periods of 100 ms',
+      async () => {
+        rate = await measureFast(bench)
+      },
+      fastSeconds,
+    )
   if (bench.isWanted('defaults') && !bench.quick)
-    await bench.step('end to end: default periods', () => measureDefaults(bench, rate))
+    await bench.step('end to end: default periods', () => measureDefaults(bench, rate), defaultSeconds)
 }
 
 async function measureFast(bench) {

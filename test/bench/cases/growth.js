@@ -7,7 +7,7 @@ import { kernelDropsAt, memoryMbytesOf } from '../support/usage.js'
 const part = 'growth'
 const target = 1.2
 const lines = 30
-const packets = 6000
+const packets = 4500
 /** Below what the proxy takes: a thousand full socket buffers at once would be more than it may hold for the collector. */
 const packetsPerSecond = 4000
 const manyMbytes = 150
@@ -31,7 +31,7 @@ export default async function growth(bench) {
     if (bench.isWanted(what) && !(bench.quick && what === 'series'))
       await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes))
   }
-  if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench))
+  if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench), 20)
 }
 
 async function measureProxies(bench, what, sizes) {
@@ -54,7 +54,7 @@ async function measureProxies(bench, what, sizes) {
   const floors = what === 'containers' ? await startFloors(subjects) : {}
   const rounds = {}
   for (const [size, subject] of Object.entries({ ...subjects, ...floors })) rounds[size] = () => round(bench, subject)
-  await alternate(3, rounds)
+  await alternate(2, rounds)
   const samples = await alternate(bench.rounds, rounds)
   report(
     bench,
