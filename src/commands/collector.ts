@@ -8,7 +8,6 @@ import type { BatchFigures } from '../pipeline/deliver.js'
 import { runPipeline } from '../pipeline/pipeline.js'
 import { formatAddress } from '../platform/hosts.js'
 import { createByteLimiter } from '../platform/limiter.js'
-import { letOldGenerationGrow } from '../platform/old-generation.js'
 import type { Counters } from '../telemetry/counters.js'
 import { sendOwnMetrics } from '../telemetry/own-metrics.js'
 import { createPollerOf } from './agent-parts.js'
@@ -21,7 +20,6 @@ import { showCollector } from './live-parts.js'
 export type CollectorOptions = Parsed<typeof collectorOptions>
 
 export function run(options: CollectorOptions, context: CommandContext): Promise<void> {
-  letOldGenerationGrow()
   return runDaemon('collector', options, context, (daemon) => runCollector(options, daemon))
 }
 

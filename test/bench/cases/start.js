@@ -7,7 +7,7 @@ import { startProduct } from '../support/processes.js'
 /** How soon the program is there. */
 export default async function start(bench) {
   if (bench.isWanted('--help')) await bench.step('start: --help', () => measureHelp(bench), 15)
-  if (bench.isWanted('local-stack')) await bench.step('start: local-stack', () => measureLocalStack(bench), 15)
+  if (bench.isWanted('local-stack')) await bench.step('start: local-stack', () => measureLocalStack(bench), 10)
 }
 
 async function measureHelp(bench) {

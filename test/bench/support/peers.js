@@ -8,7 +8,7 @@ import { isUdpPortBound } from './usage.js'
 
 /**
  * Other StatsD servers, each set up to read and add up, and to send to nowhere: their reading is compared with ours, and a
- * backend would only slow them down.
+ * backend would only slow them down. A proxy adds a tag and sends on to a socket that throws everything away.
  */
 const peers = [
   {
@@ -39,6 +39,14 @@ const peers = [
     command: ({ udpPort, dir }) => ['--quiet', '--config', telegrafConfig(dir, udpPort)],
   },
   {
+    name: 'statsdproxy',
+    title: 'statsdproxy (Rust)',
+    command: ({ udpPort, upstreamPort, dir }) => [
+      ...['--listen', `127.0.0.1:${udpPort}`, '--upstream', `127.0.0.1:${upstreamPort}`],
+      ...['--config-path', statsdproxyConfig(dir)],
+    ],
+  },
+  {
     name: 'statsd',
     title: 'etsy statsd (Node)',
     command: ({ udpPort, tcpPort, dir }) => [etsyConfig(dir, udpPort, tcpPort)],
@@ -48,6 +56,7 @@ const peers = [
 /** Those that are on the PATH, started on the core of who is measured; the bench tells which were not. */
 export async function startPeers(bench) {
   const started = []
+  const upstreamPort = await bindDiscarding()
   for (const { name, title, command } of peers) {
     const path = onPath(name)
     bench.tellPeer(title, path !== undefined)
@@ -55,7 +64,7 @@ export async function startPeers(bench) {
     const dir = join(bench.dir, name)
     mkdirSync(dir, { recursive: true })
     const [udpPort, tcpPort] = [await freeUdpPort(), await freeTcpPort()]
-    const args = command({ udpPort, tcpPort, dir })
+    const args = command({ udpPort, tcpPort, upstreamPort, dir })
     const peer = startProcess([path, ...args], { core: core.measured, stdio: 'ignore', cwd: dir })
     await untilBound(peer, title, udpPort)
     started.push({ name: title, port: udpPort, pid: peer.pid, end: () => peer.end('SIGKILL') })
@@ -75,6 +84,14 @@ async function untilBound(peer, title, port) {
       throw new Error(`${title} did not listen on UDP port ${port}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+}
+
+/** @returns the port of a socket of which nobody wants to know anything */
+async function bindDiscarding() {
+  const socket = createSocket('udp4').unref()
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket.address().port
 }
 
 async function freeUdpPort() {
@@ -103,6 +120,12 @@ function telegrafConfig(dir, udpPort) {
     ...['read_buffer_size = 4194304', 'allowed_pending_messages = 100000', '[[outputs.discard]]'],
   ]
   writeFileSync(path, `${lines.join('\n')}\n`)
+  return path
+}
+
+function statsdproxyConfig(dir) {
+  const path = join(dir, 'statsdproxy.yaml')
+  writeFileSync(path, 'middlewares:\n  - type: add-tag\n    tags: ["framework_id:bench-framework-0001"]\n')
   return path
 }
 
