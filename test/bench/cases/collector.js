@@ -5,7 +5,7 @@ import { core, costOf, startWorker } from '../support/processes.js'
 import { checkLedger, startCollector } from '../support/stack.js'
 
 const connections = 20
-/** About three million datapoints: then V8 has settled. */
+/** About three million datapoints, with what fills the bus: then V8 has settled. */
 const warmUpRounds = { null: 4, deflate: 6 }
 
 const shapes = [
