@@ -92,6 +92,7 @@ async function measureNode(name, linesPerPacket, chunkDatapoints) {
   const [proxyUse, collectorUse] = after.map(({ cpuMs }, index) => (cpuMs - before[index].cpuMs) / wallMs)
   await stop()
   await proxy.stop()
+  const limitBytesPerDatapoint = await batchBytesPerDatapoint(collector)
   await collector.stop()
   await agent.close()
   const { forwarded, dropped, polled } = collector.ledger()
@@ -103,10 +104,21 @@ async function measureNode(name, linesPerPacket, chunkDatapoints) {
     collectorCpuPercent: round(collectorUse * 100, 2),
     collectorRssMb: round(after[1].rssMb, 0),
     bytesPerDatapoint: round(messages.bytes / forwarded, 1),
+    limitBytesPerDatapoint: round(limitBytesPerDatapoint, 1),
     compressedBytesPerDatapoint: round(messages.compressed / forwarded, 1),
     datapointsPerMessage: round(forwarded / messages.count, 0),
     ofThemPolled: round(polled / forwarded, 3),
   }
+}
+
+/** What --global-limit-amount-kbytes counts: lists as they are put into batches, before those of the same tags are joined. */
+async function batchBytesPerDatapoint(collector) {
+  const { address } = collector.lines.find(({ msg }) => msg.startsWith('serving'))
+  const text = await (await fetch(`${address}/metrics`)).text()
+  const bytes = [...text.matchAll(/^dcos_stats_collector_topic_sorter_bytes_total\{[^\n]*\} (\d+)$/gm)]
+  const [ledger] = await (await fetch(`${address}/ledger`)).json()
+  // What is still being put into batches is in none of the counters.
+  return bytes.reduce((sum, [, value]) => sum + Number(value), 0) / (ledger.received - ledger.held)
 }
 
 /** Each container sends its metrics once in a period: packets of several lines in one go, or line by line all the time. */

@@ -102,7 +102,7 @@ function nodeTable(figures) {
     row('to Kafka, KB/s, before compression', (way) => number(perNode(figures, way).mbytes * 1000)),
     row('to Kafka, KB/s, with snappy', (way) => number(perNode(figures, way).compressed * 1000)),
     row('datapoints/s from which on `--global-limit-amount-kbytes` drops', (way) =>
-      number((40_960 * 1024) / 60 / figures('bytesPerDatapoint', way)),
+      number((40_960 * 1024) / 60 / figures('limitBytesPerDatapoint', way)),
     ),
     row('messages/s', (way) => number(perNode(figures, way).messages)),
   ].join('\n')
