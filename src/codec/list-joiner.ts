@@ -10,6 +10,11 @@ const leastGain = 1.5
 /** Where it is, it is tried again once in so many slices: senders change. */
 const slicesUntilNextTry = 32
 
+/** Of one slice at a time, whoever reads it: a thousand connections with room of their own would keep a hundred megabytes. */
+const pieces = new OwnedPieces()
+/** A block can be a thousand times as large as most are: what it needed is not kept. */
+const keptBytes = 256 * 1024
+
 /** What a reader knows of topic and tags; it is shared by all readers. */
 export interface JoinableHead {
   readonly topic: string
@@ -31,13 +36,13 @@ export interface JoinedList {
 /**
  * Joins small lists of one sender that come in one slice of a piece under the same topic and tags, in the order in which they came: a
  * list is two objects, a look at its tags and several at its size at each step of its way, which for one datapoint costs six times
- * what reading it does. Their bytes are copied, so that a slice keeps no more in memory than it is.
+ * what reading it does. Their bytes are copied, so that a slice keeps no more in memory than it is. A slice is read and flushed
+ * without a pause, since all joiners have the same memory.
  */
 export class ListJoiner {
   /** Lists of this slice so far. */
   taken = 0
   #joined: JoinedList[] = []
-  readonly #pieces = new OwnedPieces()
   #slicesToSkip = 0
 
   /**
@@ -49,7 +54,7 @@ export class ListJoiner {
     // A large list behind small ones joins them, so that they stay in order.
     if (open === undefined && (this.#slicesToSkip > 0 || datapoints.count > mostDatapoints)) return false
     const list = open ?? this.#open(head)
-    this.#pieces.add(list.at, datapoints)
+    pieces.add(list.at, datapoints)
     list.lists++
     list.count += datapoints.count
     list.byteLength += byteLengthOf(datapoints)
@@ -62,7 +67,7 @@ export class ListJoiner {
     if (this.#slicesToSkip > 0) this.#slicesToSkip--
     const joined = this.#joined
     if (joined.length === 0) return
-    const memory = Buffer.allocUnsafeSlow(this.#pieces.byteLength)
+    const memory = Buffer.allocUnsafeSlow(pieces.byteLength)
     let end = 0
     const starts = joined.map(({ byteLength }) => {
       end += byteLength
@@ -73,8 +78,9 @@ export class ListJoiner {
       lists.push({ topic: head.topic, tags: head.tags, datapoints })
       head.joined = undefined
     }
-    this.#pieces.place(memory, starts)
-    this.#pieces.clear()
+    pieces.place(memory, starts)
+    if (pieces.byteLength > keptBytes) pieces.release()
+    else pieces.clear()
     if (this.taken < leastGain * joined.length) this.#slicesToSkip = slicesUntilNextTry
     this.#joined = []
     this.taken = 0

@@ -72,6 +72,19 @@ test('what lists are joined from may be written over at once', () => {
   expect(flush(joiner).map(toPlain)).toEqual([toPlain(listOf(a, 1))])
 })
 
+test('slices of any size, of one joiner after the other', () => {
+  const joiners = [new ListJoiner(), new ListJoiner()]
+  const heads = ['a', 'b', 'c'].map(headOf)
+  for (const count of [20_000, 10, 30_000, 1])
+    for (const joiner of joiners) {
+      for (let at = 0; at < count; at++) joiner.take(heads[at % 3]!, points(at))
+      const lists = flush(joiner)
+      expect(lists.map(({ datapoints }) => listsOf(datapoints)).reduce((sum, came) => sum + came, 0)).toBe(count)
+      const values = lists.flatMap((list) => toPlain(list).datapoints.map(({ value }) => value))
+      expect(values.sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: count }, (_, at) => at))
+    }
+})
+
 test('where lists do not repeat, none is taken for 31 slices, then it is tried again', () => {
   const joiner = new ListJoiner()
   const slice = () => {
