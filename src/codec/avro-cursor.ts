@@ -1,7 +1,7 @@
 import { StatsError } from '../platform/errors.js'
 
 /** A long has 64 bits, so ten bytes of seven. */
-const longestLong = 10
+export const longestLong = 10
 
 /**
  * Walks Avro data that lies whole in memory. Every step is checked against `end`: data that lies about its sizes ends in a

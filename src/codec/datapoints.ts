@@ -1,13 +1,11 @@
 import { byteLengthOf, DatapointsView, memoryOf } from '../model/datapoints-view.js'
 import type { Datapoint, Datapoints } from '../model/metric-list.js'
-import { AvroCursor } from './avro-cursor.js'
+import { AvroCursor, longestLong } from './avro-cursor.js'
 import { readUtf8 } from './utf8.js'
 import { longSize, writeLong } from './varint.js'
 
 /** The smallest datapoint: an empty name and a time of one byte each, and a double. */
 export const smallestDatapointBytes = 10
-/** A long has 64 bits, so ten bytes of seven. */
-const longestLong = 10
 
 /**
  * Writes datapoints as items of the Avro array of `dcos.metrics.Datapoint`: name, time_ms, value, one behind the other.

@@ -204,6 +204,7 @@ class QueuedDelivery implements Delivery {
 
   #wakeSources(): void {
     if (this.#roomWaiters.length === 0 || !this.#hasRoom) return
+    // Who goes on at the first bit of room brings little: the sink would get small writes, one after the other.
     if (this.#queuedBytes > this.#options.queue.limitBytes / 2) return
     const waiters = this.#roomWaiters
     this.#roomWaiters = []
