@@ -1,4 +1,4 @@
-import { decodeDatapoints, encodeDatapoints, forEachDatapoint } from '../../src/codec/datapoints.js'
+import { areWhole, decodeDatapoints, encodeDatapoints, forEachDatapoint } from '../../src/codec/datapoints.js'
 
 const points = [
   { name: 'a', timeMs: 1_700_000_000_000, value: 1.5 },
@@ -38,4 +38,33 @@ test('what the visitor throws is not swallowed', () => {
     throw new Error('boom')
   }
   expect(() => forEachDatapoint(encodeDatapoints(points), boom)).toThrow('boom')
+})
+
+describe('datapoints that are looked through before others are put behind them', () => {
+  const bytesOf = (nameLength: number, timeMs = 1_700_000_000_000) =>
+    encodeDatapoints([
+      { name: 'n'.repeat(nameLength), timeMs, value: -1 },
+      { name: 'n', timeMs: 1, value: 2 },
+    ])
+
+  test.each([
+    0, 1, 63, 64, 300, 8191,
+  ])('are whole with a name of %i bytes, and not with one byte less or more', (length) => {
+    const { count, bytes } = bytesOf(length)
+    expect(areWhole({ count, bytes })).toBe(true)
+    expect(areWhole({ count, bytes: bytes.subarray(0, -1) })).toBe(false)
+    expect(areWhole({ count, bytes: Buffer.concat([bytes, Buffer.alloc(1)]) })).toBe(false)
+  })
+
+  test.each([0, 1, -1, 2 ** 31, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])('are whole at %i ms', (timeMs) => {
+    expect(areWhole(bytesOf(5, timeMs))).toBe(true)
+  })
+
+  test('are not believed with a longer name: they go by themselves', () => {
+    expect(areWhole(bytesOf(8192))).toBe(false)
+  })
+
+  test.each([0, 1, 3])('are not %i where there are two', (count) => {
+    expect(areWhole({ count, bytes: bytesOf(5).bytes })).toBe(false)
+  })
 })
