@@ -83,6 +83,10 @@ export function malformed(what: string): never {
   throw new StatsError('DS_AVRO_MALFORMED', what)
 }
 
+export function tooLarge(what: string): never {
+  throw new StatsError('DS_AVRO_TOO_LARGE', what)
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }

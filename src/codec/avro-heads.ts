@@ -3,6 +3,7 @@ import { AvroCursor, viewOf } from './avro-cursor.js'
 import { hashBytes, sameBytes } from './byte-compare.js'
 import { GenerationCache } from './generation-cache.js'
 import type { JoinableHead } from './list-joiner.js'
+import type { BroughtIn, Scratch } from './scratch.js'
 import { readUtf8 } from './utf8.js'
 
 /**
@@ -10,7 +11,7 @@ import { readUtf8 } from './utf8.js'
  * again, so a head is decoded once and then recognised by its bytes: no other data begin with them, since
  * Avro's strings and arrays tell where they end.
  */
-export interface Head extends JoinableHead {
+export interface Head extends JoinableHead, BroughtIn {
   /** Holds the head's bytes, with those of others. */
   readonly page: DataView
   readonly start: number
@@ -43,9 +44,12 @@ const heads = new GenerationCache<number, Head>({
 /** Heads by the hash of their tags alone: the same tags give the same array, whatever the topic. */
 const headsByTags = new GenerationCache<number, Head>(limits)
 
-export function isHeadAt(head: Head, cursor: AvroCursor): boolean {
-  const { length } = head
-  return length <= cursor.end - cursor.pos && sameBytes(head.page, head.start, cursor.view, cursor.pos, length)
+/** @param scratch given where the cursor's bytes lie in it */
+export function isHeadAt(head: Head, cursor: AvroCursor, scratch?: Scratch): boolean {
+  const { page, start, length } = head
+  if (length > cursor.end - cursor.pos) return false
+  const isThere = scratch?.isAt(head, cursor.byteOffset + cursor.pos)
+  return isThere ?? sameBytes(page, start, cursor.view, cursor.pos, length)
 }
 
 /** Whether the head may be the `next` of another. */
@@ -97,7 +101,8 @@ function newHead(
 ): Head {
   const cursor = new AvroCursor(bytesOf(page), start, start + length)
   const topic = sharedTopic(readString(cursor))
-  return { topic, tags: tags ?? readTags(cursor), joined: undefined, page, start, length, tagsAt, next: undefined }
+  const links = { joined: undefined, next: undefined, scratchAt: 0, scratchAge: 0 }
+  return { topic, tags: tags ?? readTags(cursor), page, start, length, tagsAt, ...links }
 }
 
 let lastTopic = ''

@@ -4,6 +4,7 @@ import { type AvroCursor, malformed } from './avro-cursor.js'
 import { findHead, type Head, isHeadAt, isRemembered } from './avro-heads.js'
 import { skipDatapoint, smallestDatapointBytes } from './datapoints.js'
 import type { ListJoiner } from './list-joiner.js'
+import type { Scratch } from './scratch.js'
 
 /** Two empty strings. */
 const smallestTagBytes = 2
@@ -27,14 +28,34 @@ export class ListReader {
 
   /** As `read`; the list is put behind `lists`, unless `joiner` takes it. */
   readInto(cursor: AvroCursor, lists: MetricList[], joiner: ListJoiner): void {
-    const head = this.#readHead(cursor)
-    const datapoints = readDatapoints(cursor)
-    if (!joiner.take(head, datapoints)) lists.push({ topic: head.topic, tags: head.tags, datapoints })
+    joiner.take(this.#readHead(cursor), readDatapoints(cursor), lists)
   }
 
-  #readHead(cursor: AvroCursor): Head {
+  /**
+   * As `readInto`, where the cursor's bytes lie in `scratch`.
+   *
+   * @returns false, and nothing is read, where its datapoints come in several blocks
+   * @throws StatsError `DS_AVRO_MALFORMED`
+   */
+  readFromScratch(cursor: AvroCursor, lists: MetricList[], joiner: ListJoiner, scratch: Scratch): boolean {
+    const listStart = cursor.pos
+    const head = this.#readHead(cursor, scratch)
+    const count = cursor.readLong()
+    const size = count < 0 ? cursor.readLength() : undefined
+    const start = cursor.pos
+    const itemCount = skipItems(cursor, count, size)
+    const byteLength = cursor.pos - start
+    if (count !== 0 && cursor.readLong() !== 0) {
+      cursor.pos = listStart
+      return false
+    }
+    joiner.takeFromScratch(head, itemCount, cursor.byteOffset + start, byteLength, lists)
+    return true
+  }
+
+  #readHead(cursor: AvroCursor, scratch?: Scratch): Head {
     const guess = this.#last?.next
-    if (guess === undefined || !isHeadAt(guess, cursor)) return this.#lookUpHead(cursor)
+    if (guess === undefined || !isHeadAt(guess, cursor, scratch)) return this.#lookUpHead(cursor)
     cursor.pos += guess.length
     this.#last = guess
     return guess
@@ -79,10 +100,16 @@ function readDatapoints(cursor: AvroCursor): Datapoints {
 function readArrayBlock(cursor: AvroCursor, count: number): Datapoints {
   const size = count < 0 ? cursor.readLength() : undefined
   const start = cursor.pos
-  const itemCount = checkedCount(count, size ?? cursor.end - start, smallestDatapointBytes)
-  if (size !== undefined) cursor.pos = start + size
-  else for (let left = itemCount; left > 0; left--) skipDatapoint(cursor)
+  const itemCount = skipItems(cursor, count, size)
   return new DatapointsView(itemCount, cursor.buffer, cursor.byteOffset + start, cursor.pos - start)
+}
+
+/** @returns how many there are */
+function skipItems(cursor: AvroCursor, count: number, size: number | undefined): number {
+  const itemCount = checkedCount(count, size ?? cursor.end - cursor.pos, smallestDatapointBytes)
+  if (size !== undefined) cursor.pos += size
+  else for (let left = itemCount; left > 0; left--) skipDatapoint(cursor)
+  return itemCount
 }
 
 function joinBlocks(cursor: AvroCursor, first: Datapoints, secondCount: number): Datapoints {

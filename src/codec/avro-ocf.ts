@@ -1,12 +1,10 @@
 import type { MetricList } from '../model/metric-list.js'
-import { messageOf, StatsError, systemCodeOf } from '../platform/errors.js'
+import { messageOf, StatsError } from '../platform/errors.js'
 import { type BlockLayout, encodeOcfBlock, newSyncMarker } from './avro-block.js'
-import { AvroCursor, malformed } from './avro-cursor.js'
-import { recode } from './avro-foreign.js'
+import { BlockReader, type ListTarget } from './avro-block-reader.js'
+import { AvroCursor, malformed, tooLarge } from './avro-cursor.js'
 import { encodeOcfHeader, type OcfHeader, OcfHeaderParser, syncMarkerBytes } from './avro-header.js'
-import { ListReader } from './avro-lists.js'
 import { ByteGatherer } from './byte-gatherer.js'
-import { inflateRaw, newRoom } from './inflate.js'
 import type { ListJoiner } from './list-joiner.js'
 
 export { encodeHead, encodeOcfBlock } from './avro-block.js'
@@ -97,14 +95,18 @@ interface BlockHead {
 const someLists = 512
 
 /** What is read at once: until there are enough lists, joined ones counted as they came. */
-interface Slice {
-  readonly lists: MetricList[]
+interface Slice extends ListTarget {
   readonly enough: number
-  readonly joiner?: ListJoiner | undefined
 }
 
 function isEnough({ lists, enough, joiner }: Slice): boolean {
   return lists.length + (joiner?.taken ?? 0) >= enough
+}
+
+/** How the messages end that say what is wrong with a block. */
+const adviceFor: Readonly<Record<string, string | undefined>> = {
+  DS_AVRO_MALFORMED: 'what the sender wrote is corrupt',
+  DS_AVRO_TOO_LARGE: 'write smaller blocks',
 }
 
 /** Two longs. */
@@ -113,19 +115,13 @@ const longestBlockHead = 20
 class StreamReader implements OcfReader {
   fault: StatsError | undefined
   readonly #limits: OcfLimits
-  readonly #listReader = new ListReader()
   readonly #gathered = new ByteGatherer()
   #headerParser: OcfHeaderParser | undefined
   #header: OcfHeader | undefined
+  #blockReader: BlockReader | undefined
   #blockHead: BlockHead | undefined
   #pushedBytes = 0
   #decodedBytes = 0
-  /** Of the last block. */
-  #inflatedBytes = 0
-  /** How many times larger than it came. */
-  #growth = 0
-  /** For the blocks of one piece. */
-  #room = newRoom()
   #blocks = 0
 
   constructor(limits: OcfLimits) {
@@ -156,7 +152,7 @@ class StreamReader implements OcfReader {
   #read(bytes: Uint8Array, start: number, slice: Slice): number {
     const end = this.fault === undefined ? this.#readBlocks(bytes, start, slice) : bytes.length
     this.#pushedBytes += end - start
-    if (end === bytes.length) this.#room = newRoom()
+    if (end === bytes.length) this.#blockReader?.endPiece()
     return end
   }
 
@@ -185,8 +181,9 @@ class StreamReader implements OcfReader {
   }
 
   #withPlace(error: StatsError): StatsError {
-    if (this.#header === undefined || error.code !== 'DS_AVRO_MALFORMED') return error
-    return new StatsError(error.code, `${this.#place()} ${error.message}: what the sender wrote is corrupt.`)
+    const advice = adviceFor[error.code]
+    if (this.#header === undefined || advice === undefined) return error
+    return new StatsError(error.code, `${this.#place()} ${error.message}: ${advice}.`)
   }
 
   #place(): string {
@@ -210,6 +207,7 @@ class StreamReader implements OcfReader {
       return bytes.length
     }
     this.#header = header
+    this.#blockReader = new BlockReader(header, this.#limits.inflatedBlockBytes)
     this.#headerParser = undefined
     this.#gathered.take()
     this.#decodedBytes = header.byteLength
@@ -255,13 +253,9 @@ class StreamReader implements OcfReader {
     const { blockBytes, blockLists } = this.#limits
     if (lists < 0) malformed('says that it has a negative number of lists')
     if (size < 0) malformed('says that it has a negative size')
-    if (size > blockBytes) throw this.#tooLarge(`declares ${size} bytes; at most ${blockBytes} are taken`)
-    if (lists > blockLists) throw this.#tooLarge(`declares ${lists} lists; at most ${blockLists} are taken`)
+    if (size > blockBytes) tooLarge(`declares ${size} bytes; at most ${blockBytes} are taken`)
+    if (lists > blockLists) tooLarge(`declares ${lists} lists; at most ${blockLists} are taken`)
     return { lists, size, byteLength: cursor.pos - start }
-  }
-
-  #tooLarge(what: string): StatsError {
-    return new StatsError('DS_AVRO_TOO_LARGE', `${this.#place()} ${what}: write smaller blocks.`)
   }
 
   #blockLength({ byteLength, size }: BlockHead): number {
@@ -280,7 +274,7 @@ class StreamReader implements OcfReader {
         `${this.#place()} is followed by a wrong sync marker: the stream is corrupt.`,
       )
     }
-    this.#readLists(bytes, start, end, head.lists, slice)
+    this.#blockReader!.read(bytes, start, end, head.lists, slice)
     this.#blocks++
     this.#decodedBytes += this.#blockLength(head)
   }
@@ -294,42 +288,10 @@ class StreamReader implements OcfReader {
   #readWholeOrNothing(bytes: Uint8Array, start: number, end: number, count: number): MetricList[] {
     const lists: MetricList[] = []
     try {
-      this.#readLists(bytes, start, end, count, { lists })
+      this.#blockReader!.read(bytes, start, end, count, { lists })
       return lists
     } catch {
       return []
-    }
-  }
-
-  #readLists(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    count: number,
-    { lists, joiner }: Pick<Slice, 'lists' | 'joiner'>,
-  ): void {
-    const { codec, plan } = this.#header!
-    const cursor = codec === 'null' ? new AvroCursor(bytes, start, end) : this.#inflate(bytes, start, end)
-    for (let left = count; left > 0; left--) {
-      const own = plan.path === 'own' ? cursor : new AvroCursor(recode(plan, cursor))
-      if (joiner === undefined) lists.push(this.#listReader.read(own))
-      else this.#listReader.readInto(own, lists, joiner)
-    }
-    if (cursor.pos !== cursor.end) malformed('holds more bytes than its lists take')
-  }
-
-  #inflate(bytes: Uint8Array, start: number, end: number): AvroCursor {
-    const { inflatedBlockBytes } = this.#limits
-    const packed = bytes.subarray(start, end)
-    const wantedBytes = Math.max(this.#inflatedBytes, this.#growth * (bytes.length - start))
-    try {
-      const inflated = inflateRaw(packed, inflatedBlockBytes, this.#inflatedBytes, this.#room, wantedBytes)
-      this.#inflatedBytes = inflated.length
-      this.#growth = inflated.length / packed.length
-      return new AvroCursor(inflated)
-    } catch (cause) {
-      if (systemCodeOf(cause) !== 'ERR_BUFFER_TOO_LARGE') return malformed(`cannot be inflated (${messageOf(cause)})`)
-      throw this.#tooLarge(`inflates to more than ${inflatedBlockBytes} bytes`)
     }
   }
 }

@@ -1,6 +1,6 @@
 import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
 import type { Datapoints, MetricList, Tag } from '../model/metric-list.js'
-import { OwnedPieces } from './owned-pieces.js'
+import { type Scratch, sharedScratch } from './scratch.js'
 
 /** A list of so many datapoints opens a joined list; of more its head is a small part, and its bytes are not worth a copy. */
 const mostDatapoints = 4
@@ -9,11 +9,6 @@ const mostDatapoints = 4
 const leastGain = 1.5
 /** Where it is, it is tried again once in so many slices: senders change. */
 const slicesUntilNextTry = 32
-
-/** Of one slice at a time, whoever reads it: a thousand connections with room of their own would keep a hundred megabytes. */
-const pieces = new OwnedPieces()
-/** A block can be a thousand times as large as most are: what it needed is not kept. */
-const keptBytes = 256 * 1024
 
 /** What a reader knows of topic and tags; it is shared by all readers. */
 export interface JoinableHead {
@@ -33,6 +28,12 @@ export interface JoinedList {
   byteLength: number
 }
 
+/** Undefined where there is no memory to join in: then lists go as they came. */
+export function createListJoiner(): ListJoiner | undefined {
+  const scratch = sharedScratch()
+  return scratch === undefined ? undefined : new ListJoiner(scratch)
+}
+
 /**
  * Joins small lists of one sender that come in one slice of a piece under the same topic and tags, in the order in which they came: a
  * list is two objects, a look at its tags and several at its size at each step of its way, which for one datapoint costs six times
@@ -40,50 +41,84 @@ export interface JoinedList {
  * without a pause, since all joiners have the same memory.
  */
 export class ListJoiner {
-  /** Lists of this slice so far. */
+  /** Lists that wait to be joined. */
   taken = 0
+  readonly #scratch: Scratch
   #joined: JoinedList[] = []
+  #byteLength = 0
   #slicesToSkip = 0
+  /** Whether the slice before became fewer lists. */
+  #joins = false
 
-  /**
-   * @param datapoints a view is not kept
-   * @returns false where the list is to go by itself
-   */
-  take(head: JoinableHead, datapoints: Datapoints): boolean {
-    const open = head.joined
-    // A large list behind small ones joins them, so that they stay in order.
-    if (open === undefined && (this.#slicesToSkip > 0 || datapoints.count > mostDatapoints)) return false
-    const list = open ?? this.#open(head)
-    pieces.add(list.at, datapoints)
-    list.lists++
-    list.count += datapoints.count
-    list.byteLength += byteLengthOf(datapoints)
-    this.taken++
-    return true
+  constructor(scratch: Scratch) {
+    this.#scratch = scratch
   }
 
-  /** The slice is over: puts what became of it behind `lists`. */
+  /**
+   * Where the lists of a block repeat, it is best read in the scratch: then only their place is noted.
+   *
+   * @param lists gets what waits, where that takes the room
+   * @returns undefined where the block is better, or has to be, somewhere else
+   */
+  scratchFor(listCount: number, byteLength: number, lists: MetricList[]): Scratch | undefined {
+    if (!this.#joins) return undefined
+    return this.#hasRoomFor(listCount, byteLength, lists) ? this.#scratch : undefined
+  }
+
+  /**
+   * Takes a list, or puts it behind `lists` where it is to go by itself.
+   *
+   * @param datapoints are copied; only those that go by themselves are kept as they are
+   */
+  take(head: JoinableHead, datapoints: Datapoints, lists: MetricList[]): void {
+    const byteLength = byteLengthOf(datapoints)
+    if (this.#isToJoin(head, datapoints.count) && this.#hasRoomFor(1, byteLength, lists))
+      this.#note(head, datapoints.count, this.#scratch.bringIn(datapoints), byteLength)
+    else lists.push({ topic: head.topic, tags: head.tags, datapoints })
+  }
+
+  /** As `take`, for datapoints that lie in the scratch, in a block that `scratchFor` was asked about. */
+  takeFromScratch(head: JoinableHead, count: number, start: number, byteLength: number, lists: MetricList[]): void {
+    if (this.#isToJoin(head, count)) this.#note(head, count, start, byteLength)
+    else {
+      const bytes = this.#scratch.copyOf(start, byteLength)
+      lists.push({ topic: head.topic, tags: head.tags, datapoints: { count, bytes } })
+    }
+  }
+
+  /** The slice is over: puts what became of it behind `lists`. Nobody looks at what lies in the scratch any more. */
   flush(lists: MetricList[]): void {
     if (this.#slicesToSkip > 0) this.#slicesToSkip--
     const joined = this.#joined
-    if (joined.length === 0) return
-    const memory = Buffer.allocUnsafeSlow(pieces.byteLength)
-    let end = 0
-    const starts = joined.map(({ byteLength }) => {
-      end += byteLength
-      return end - byteLength
-    })
-    for (const [at, { head, count, byteLength, lists: came }] of joined.entries()) {
-      const datapoints = new DatapointsView(count, memory.buffer, starts[at]!, byteLength, came)
-      lists.push({ topic: head.topic, tags: head.tags, datapoints })
-      head.joined = undefined
+    this.#joins = joined.length > 0 && this.taken >= leastGain * joined.length
+    if (joined.length > 0) {
+      if (!this.#joins) this.#slicesToSkip = slicesUntilNextTry
+      this.#pass(joined, lists)
+      this.#joined = []
+      this.#byteLength = this.taken = 0
     }
-    pieces.place(memory, starts)
-    if (pieces.byteLength > keptBytes) pieces.release()
-    else pieces.clear()
-    if (this.taken < leastGain * joined.length) this.#slicesToSkip = slicesUntilNextTry
-    this.#joined = []
-    this.taken = 0
+    this.#scratch.clear()
+  }
+
+  // A large list behind small ones joins them, so that they stay in order.
+  #isToJoin(head: JoinableHead, count: number): boolean {
+    return head.joined !== undefined || (this.#slicesToSkip === 0 && count <= mostDatapoints)
+  }
+
+  #hasRoomFor(listCount: number, byteLength: number, lists: MetricList[]): boolean {
+    if (this.#scratch.hasRoomFor(listCount, byteLength)) return true
+    this.flush(lists)
+    return this.#scratch.hasRoomFor(listCount, byteLength)
+  }
+
+  #note(head: JoinableHead, count: number, start: number, byteLength: number): void {
+    const list = head.joined ?? this.#open(head)
+    this.#scratch.note(list.at, start, byteLength)
+    list.lists++
+    list.count += count
+    list.byteLength += byteLength
+    this.#byteLength += byteLength
+    this.taken++
   }
 
   #open(head: JoinableHead): JoinedList {
@@ -91,5 +126,19 @@ export class ListJoiner {
     this.#joined.push(list)
     head.joined = list
     return list
+  }
+
+  #pass(joined: readonly JoinedList[], lists: MetricList[]): void {
+    let end = 0
+    const starts = joined.map(({ byteLength }) => {
+      end += byteLength
+      return end - byteLength
+    })
+    const memory = this.#scratch.place(starts, this.#byteLength)
+    for (const [at, { head, count, byteLength, lists: came }] of joined.entries()) {
+      const datapoints = new DatapointsView(count, memory.buffer, starts[at]!, byteLength, came)
+      lists.push({ topic: head.topic, tags: head.tags, datapoints })
+      head.joined = undefined
+    }
   }
 }

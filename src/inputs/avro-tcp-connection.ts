@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { createOcfReader, type OcfReader } from '../codec/avro-ocf.js'
-import { ListJoiner } from '../codec/list-joiner.js'
+import { createListJoiner, type ListJoiner } from '../codec/list-joiner.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { messageOf } from '../platform/errors.js'
 import { type ByteLimiter, createByteLimiter } from '../platform/limiter.js'
@@ -61,7 +61,7 @@ export class AvroTcpConnection {
     this.#address = addressOf(socket)
     this.#limiter = createByteLimiter(context.limitBytes)
     // Who wants to see the lists wants to see them as they came.
-    this.#joiner = context.onLists === undefined ? new ListJoiner() : undefined
+    this.#joiner = context.onLists === undefined ? createListJoiner() : undefined
     socket.setKeepAlive(true, keepAliveMs)
     socket.on('data', (bytes: Buffer) => this.#take(bytes))
     socket.on('error', (error) => {

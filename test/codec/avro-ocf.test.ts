@@ -2,7 +2,7 @@ import { inflateRawSync } from 'node:zlib'
 import avro from 'avsc'
 import fc from 'fast-check'
 import { createOcfReader, decodeContainerFile, encodeContainerFile, encodeHead } from '../../src/codec/avro-ocf.js'
-import { ListJoiner } from '../../src/codec/list-joiner.js'
+import { createListJoiner, type ListJoiner } from '../../src/codec/list-joiner.js'
 import { listsOf } from '../../src/model/datapoints-view.js'
 import type { MetricList, Tag } from '../../src/model/metric-list.js'
 import { anyBlocks, anyCodec, anyList, fromPlain, type PlainList, streamOf, toPlain } from '../support/avro-streams.js'
@@ -45,7 +45,7 @@ test.each(['null', 'deflate'] as const)('small lists of a slice are joined, with
   const series = ['a', 'b', 'c'].map((topic) => ({ ...list, topic }))
   const blocks = Array.from({ length: 12 }, () => Array.from({ length: 100 }, (_, at) => series[at % 3]!))
   const stream = streamOf(blocks, codec)
-  const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+  const [reader, joiner] = [createOcfReader(), createListJoiner() as ListJoiner]
   const slices: MetricList[][] = []
   for (let pos = 0; pos < stream.length; ) {
     const lists: MetricList[] = []
@@ -73,7 +73,7 @@ test(`joining loses and changes no datapoint, however the stream is cut (seed ${
   fc.assert(
     fc.property(anyBlocks, anyCodec, fc.nat({ max: 10_000 }), (blocks, codec, cut) => {
       const stream = streamOf(blocks, codec)
-      const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+      const [reader, joiner] = [createOcfReader(), createListJoiner() as ListJoiner]
       const lists: MetricList[] = []
       const middle = cut % (stream.length + 1)
       for (const piece of [stream.subarray(0, middle), stream.subarray(middle)])
@@ -104,7 +104,7 @@ test('a block that is followed by a wrong marker comes behind what was joined be
     [one(3), one(4)],
   ])
   stream.fill(0, stream.length - 16)
-  const [reader, joiner] = [createOcfReader(), new ListJoiner()]
+  const [reader, joiner] = [createOcfReader(), createListJoiner() as ListJoiner]
   const lists: MetricList[] = []
   reader.readSome(stream, 0, lists, joiner)
   expect(reader.fault?.code).toBe('DS_AVRO_SYNC')
