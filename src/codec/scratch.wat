@@ -5,23 +5,28 @@
 
   ;; Whether `length` bytes at `a` and at `b` are the same; at least sixteen.
   (func (export "same") (param $a i32) (param $b i32) (param $length i32) (result i32)
-    (local $last i32)
-    (local $at i32)
-    (local.set $last (i32.sub (local.get $length) (i32.const 16)))
+    (local $lastOfA i32)
+    (local $behind i32)
+    (local.set $lastOfA (i32.sub (i32.add (local.get $a) (local.get $length)) (i32.const 16)))
+    ;; How far b lies behind a, so that one position serves for both.
+    (local.set $behind (i32.sub (local.get $b) (local.get $a)))
     (loop $next
-      (if (i32.lt_s (local.get $at) (local.get $last))
+      (if (i32.lt_u (local.get $a) (local.get $lastOfA))
         (then
-          (if (call $differ (i32.add (local.get $a) (local.get $at)) (i32.add (local.get $b) (local.get $at)))
+          (if
+            (v128.any_true
+              (v128.xor
+                (v128.load align=1 (local.get $a))
+                (v128.load align=1 (i32.add (local.get $a) (local.get $behind)))))
             (then (return (i32.const 0))))
-          (local.set $at (i32.add (local.get $at) (i32.const 16)))
+          (local.set $a (i32.add (local.get $a) (i32.const 16)))
           (br $next))))
     ;; Some of the last ones are compared twice: that is quicker than what is left over one by one.
     (i32.eqz
-      (call $differ (i32.add (local.get $a) (local.get $last)) (i32.add (local.get $b) (local.get $last)))))
-
-  (func $differ (param $a i32) (param $b i32) (result i32)
-    (v128.any_true
-      (v128.xor (v128.load align=1 (local.get $a)) (v128.load align=1 (local.get $b)))))
+      (v128.any_true
+        (v128.xor
+          (v128.load align=1 (local.get $lastOfA))
+          (v128.load align=1 (i32.add (local.get $lastOfA) (local.get $behind)))))))
 
   ;; Copies each piece behind the one before of the same owner.
   ;; A piece is three numbers at `pieces`: its owner's number, where it begins, its length.
