@@ -6,11 +6,10 @@ const part = 'end to end'
 const firstRate = 100_000
 const highestRate = 3_200_000
 const bisections = 3
-const confirmSeconds = 8
-/** Once may be luck: a rate that is just too high can be held for seconds, while buffers fill. */
-const confirmations = 2
+/** A rate that is just too high can be held for seconds, while buffers fill. */
+const confirmSeconds = 12
 /** What they take about. */
-const fastSeconds = 160
+const fastSeconds = 150
 const defaultSeconds = 80
 const idleLimitMbytes = 80
 const probes = { lines: 200, periodMs: 23 }
@@ -57,7 +56,7 @@ async function measureFast(bench) {
 /** Doubles the rate until something is lost or stays behind, then halves the step; what was found has to hold for longer, too. */
 async function highestLossless(bench, stack) {
   let limitedBy = ''
-  const holds = async (tried, seconds = bench.quick ? 0.5 : 2.5) => {
+  const holds = async (tried, seconds = bench.quick ? 0.5 : 2) => {
     const { lossless, linesPerSecond } = await stack.emit({ rate: tried, seconds, graceMs: 1500 })
     const sent = linesPerSecond >= tried * 0.97
     if (lossless && !sent) limitedBy = ' (emit sends no faster)'
@@ -74,14 +73,7 @@ async function highestLossless(bench, stack) {
     step /= 2
     if (await holds(rate + step)) rate += step
   }
-  let confirmed = 0
-  while (rate > step && confirmed < confirmations) {
-    if (await holds(rate, confirmSeconds)) confirmed++
-    else {
-      rate -= step
-      confirmed = 0
-    }
-  }
+  while (rate > step && !(await holds(rate, confirmSeconds))) rate -= step
   if (rate === 0) throw new Error(`less than ${firstRate} datapoints/s without loss`)
   return { rate, limitedBy }
 }
@@ -138,7 +130,7 @@ async function measureDefaults(bench, rate) {
     })
   }
   // Longer than a period, so that lines come at any moment of it.
-  reportDelays(bench, 'idle, default periods', await stack.delays({ lines: 160, periodMs: 120, limitMs: 40_000 }))
+  reportDelays(bench, 'idle, default periods', await stack.delays({ lines: 130, periodMs: 120, limitMs: 40_000 }))
   const load = stack.emit({ rate: rate / 2, seconds: 10, graceMs: 40_000 })
   await new Promise((resolve) => setTimeout(resolve, 2000))
   const busy = await stack.delays({ ...probes, limitMs: 40_000 })

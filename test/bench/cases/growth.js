@@ -12,12 +12,15 @@ const packets = 4500
 const packetsPerSecond = 4000
 const manyMbytes = 150
 
+/** With how many seconds they take about. */
 const proxies = {
   containers: {
+    seconds: 45,
     few: { name: '1 container', containers: 1, series: 200 },
     many: { name: '1,000 containers', containers: 1000, series: 200 },
   },
   series: {
+    seconds: 25,
     few: { name: '100 series', containers: 1, series: 100 },
     many: { name: '100,000 series', containers: 1, series: 100_000 },
   },
@@ -29,16 +32,17 @@ const load = 1_000_000
 export default async function growth(bench) {
   for (const [what, sizes] of Object.entries(proxies)) {
     if (bench.isWanted(what) && !(bench.quick && what === 'series'))
-      await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes))
+      await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes), sizes.seconds)
   }
   if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench), 20)
 }
 
 async function measureProxies(bench, what, sizes) {
+  const { few, many } = sizes
   const reader = startWorker('tcp-discard')
   const collectorPort = (await reader.call('open')).port
   const subjects = {}
-  for (const [size, { containers, series }] of Object.entries(sizes)) {
+  for (const [size, { containers, series }] of Object.entries({ few, many })) {
     const count = bench.quick ? Math.min(containers, 100) : containers
     const dir = join(bench.dir, `growth-${what}-${size}`)
     const proxy = await startProxy({
@@ -56,17 +60,12 @@ async function measureProxies(bench, what, sizes) {
   for (const [size, subject] of Object.entries({ ...subjects, ...floors })) rounds[size] = () => round(bench, subject)
   await alternate(2, rounds)
   const samples = await alternate(bench.rounds, rounds)
-  report(
-    bench,
-    samples,
-    { few: `statsd-proxy, ${sizes.few.name}`, many: `statsd-proxy, ${sizes.many.name}` },
-    'µs/line',
-  )
+  report(bench, samples, { few: `statsd-proxy, ${few.name}`, many: `statsd-proxy, ${many.name}` }, 'µs/line')
   if (what === 'containers') reportFloors(bench, samples, sizes)
   if (what === 'containers' && !bench.quick) {
     const value = subjects.many.idleMbytes
     const memory = { unit: 'MiB', value, target: manyMbytes, subject: 'dcos-stats' }
-    bench.report({ part, case: `idle: memory of statsd-proxy with ${sizes.many.name}`, ...memory })
+    bench.report({ part, case: `idle: memory of statsd-proxy with ${many.name}`, ...memory })
   }
   for (const { stop, sender, sent } of Object.values(subjects)) {
     const [ledger] = await stop()
