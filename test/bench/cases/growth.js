@@ -34,7 +34,7 @@ export default async function growth(bench) {
     if (bench.isWanted(what) && !(bench.quick && what === 'series'))
       await bench.step(`growth: ${what}`, () => measureProxies(bench, what, sizes), sizes.seconds)
   }
-  if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench), 20)
+  if (bench.isWanted('connections')) await bench.step('growth: connections', () => measureConnections(bench), 12)
 }
 
 async function measureProxies(bench, what, sizes) {
