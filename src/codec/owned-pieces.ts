@@ -54,15 +54,10 @@ export class OwnedPieces {
     }
   }
 
-  /** Nothing waits any more. */
-  clear(): void {
+  /** Nothing waits any more: its memory may be used for others. */
+  release(): void {
     this.#used = 0
     this.byteLength = 0
-  }
-
-  /** Nothing is added any more: its memory may be used for others. */
-  release(): void {
-    this.clear()
     spare.give(this.#memory)
     spare.give(this.#waiting)
     this.#numbers = noNumbers

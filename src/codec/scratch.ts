@@ -4,7 +4,7 @@ import { ByteCopier } from './byte-copier.js'
 import type { InflateRoom } from './inflate.js'
 import { scratchWasm } from './scratch-wasm.js'
 
-/** Where things lie in the module's memory, in bytes from its begin: a table of pieces, where they go to, heads, data, and what is made of them. */
+/** Where things lie in the module's memory, in bytes: a table of pieces, where they go to, heads, data, and what is made of these. */
 const mostPieces = 16 * 1024
 const pieceNumbers = 3
 const numberBytes = 4

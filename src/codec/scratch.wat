@@ -1,6 +1,6 @@
 ;; What JavaScript is slow at: sixteen bytes at a time. `npm run wasm` makes scratch-wasm.ts of it.
 (module
-  ;; 16 pages of 64 KiB, laid out by scratch.ts; never more, since growing would take the memory away from its views.
+  ;; 32 pages of 64 KiB, laid out by scratch.ts; never more, since growing would take the memory away from its views.
   (memory (export "memory") 32 32)
 
   ;; Whether `length` bytes at `a` and at `b` are the same; at least sixteen.

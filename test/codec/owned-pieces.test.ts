@@ -74,7 +74,7 @@ test('tells behind the last piece of each owner', () => {
   expect(ends).toEqual([2, 5])
 })
 
-test('takes any number of pieces, and begins anew when it was cleared', () => {
+test('takes any number of pieces, and begins anew when it was released', () => {
   const pieces = new OwnedPieces()
   const all = Array.from({ length: 20_000 }, (_, at): Piece => [at % 3, String(at % 10)])
   const of = (owner: number) => all.flatMap((piece) => (piece[0] === owner ? [piece[1]] : [])).join('')
@@ -82,7 +82,7 @@ test('takes any number of pieces, and begins anew when it was cleared', () => {
   for (let round = 0; round < 2; round++) {
     add(pieces, all)
     expect(place(pieces, [0, a.length, a.length + b.length], 20_000)).toBe(a + b + c)
-    pieces.clear()
+    pieces.release()
   }
   expect([pieces.byteLength, place(pieces, [], 2)]).toEqual([0, '..'])
 })
