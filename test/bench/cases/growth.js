@@ -7,7 +7,7 @@ import { kernelDropsAt, memoryMbytesOf } from '../support/usage.js'
 const part = 'growth'
 const target = 1.2
 const lines = 30
-const packets = 4500
+const packets = 4000
 /** Below what the proxy takes: a thousand full socket buffers at once would be more than it may hold for the collector. */
 const packetsPerSecond = 4000
 const manyMbytes = 150

@@ -6,8 +6,8 @@ import { startProduct } from '../support/processes.js'
 
 /** How soon the program is there. */
 export default async function start(bench) {
-  if (bench.isWanted('--help')) await bench.step('start: --help', () => measureHelp(bench), 15)
-  if (bench.isWanted('local-stack')) await bench.step('start: local-stack', () => measureLocalStack(bench), 10)
+  if (bench.isWanted('--help')) await bench.step('start: --help', () => measureHelp(bench), 6)
+  if (bench.isWanted('local-stack')) await bench.step('start: local-stack', () => measureLocalStack(bench), 5)
 }
 
 async function measureHelp(bench) {
