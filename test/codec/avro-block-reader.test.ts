@@ -3,10 +3,9 @@ import fc from 'fast-check'
 import { createOcfReader, encodeOcfBlock, encodeOcfHeader } from '../../src/codec/avro-ocf.js'
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
 import { createListJoiner, type ListJoiner } from '../../src/codec/list-joiner.js'
-import { longSize, writeLong } from '../../src/codec/varint.js'
 import { listsOf } from '../../src/model/datapoints-view.js'
 import type { MetricList } from '../../src/model/metric-list.js'
-import { type PlainList, sync, toPlain } from '../support/avro-streams.js'
+import { long, type PlainList, sync, toPlain } from '../support/avro-streams.js'
 
 const seed = 20_261_201
 
@@ -39,12 +38,6 @@ function deflatedBlock(lists: readonly (readonly [PlainList, ArrayForm])[], more
 
 function text(value: string): Buffer {
   return Buffer.concat([long(Buffer.byteLength(value)), Buffer.from(value)])
-}
-
-function long(value: number): Buffer {
-  const bytes = Buffer.alloc(longSize(value))
-  writeLong(bytes, 0, value)
-  return bytes
 }
 
 const header = encodeOcfHeader(sync, 'deflate')

@@ -2,9 +2,17 @@ import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { createOcfReader, decodeContainerFile, encodeOcfBlock, encodeOcfHeader } from '../../src/codec/avro-ocf.js'
 import { decodeDatapoints, encodeDatapoints, forEachDatapoint } from '../../src/codec/datapoints.js'
-import { longSize, writeLong } from '../../src/codec/varint.js'
 import type { MetricList } from '../../src/model/metric-list.js'
-import { anyBlocks, anyCodec, fromPlain, type PlainList, streamOf, sync, toPlain } from '../support/avro-streams.js'
+import {
+  anyBlocks,
+  anyCodec,
+  fromPlain,
+  long,
+  type PlainList,
+  streamOf,
+  sync,
+  toPlain,
+} from '../support/avro-streams.js'
 
 const seed = 20_260_103
 
@@ -193,12 +201,6 @@ function mutate(bytes: Buffer, at: number, byte: number, cut: boolean): Buffer {
   const mutated = Buffer.from(bytes)
   if (at < mutated.length) mutated[at] = byte
   return cut ? mutated.subarray(0, at) : mutated
-}
-
-function long(n: number): Buffer {
-  const bytes = Buffer.alloc(longSize(n))
-  writeLong(bytes, 0, n)
-  return bytes
 }
 
 function block(lists: number, data: number[], marker = sync): Buffer {

@@ -203,7 +203,7 @@ describe('the scratch for a block', () => {
       ],
       false,
     ],
-  ])('behind %s: %#', (_what, slices, isGiven) => {
+  ])('behind %s', (_what, slices, isGiven) => {
     const joiner = newJoiner()
     for (const slice of slices) {
       ways['from anywhere'](joiner, slice)

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import avsc from 'avsc'
 import { encodeOcfBlock, encodeOcfHeader } from '../../src/codec/avro-ocf.js'
 import { decodeDatapoints, encodeDatapoints } from '../../src/codec/datapoints.js'
 import { type AvroTcpOptions, createAvroTcp } from '../../src/inputs/avro-tcp.js'
@@ -121,6 +123,30 @@ async function closed(socket: Socket): Promise<void> {
 async function sessionsClosed({ counters }: Running, count: number): Promise<void> {
   while (counters.value('collector.tcp_input.tcp_sessions_closed') < count) await systemClock.sleep(2)
 }
+
+test('small lists of another writer, deflated: joined, and each datapoint once, in order and under its tags', async () => {
+  const collector = await start()
+  const schema = JSON.parse(readFileSync(new URL('../../schema/metrics.avsc', import.meta.url), 'utf8'))
+  // It writes arrays without their size.
+  const writer = new avsc.streams.BlockEncoder(avsc.Type.forSchema(schema), { codec: 'deflate', blockSize: 20_000 })
+  writer.pipe(await collector.connect())
+  const count = 10_000
+  const seriesOf = (value: number) => `${'x'.repeat(60)}${value % 37}`
+  for (let value = 0; value < count; value++) {
+    const tags = [{ key: 'series', value: seriesOf(value) }]
+    const went = writer.write({ topic: 't', tags, datapoints: [{ name: 'n', time_ms: 1, value }] })
+    if (!went) await once(writer, 'drain')
+  }
+  writer.end()
+  await collector.emitted(count)
+  for (let series = 0; series < 37; series++) {
+    const own = collector.lists.filter(({ tags }) => tags[0]?.value === seriesOf(series))
+    expect(valuesOf(own, 't')).toEqual(Array.from({ length: count }, (_, n) => n).filter((n) => n % 37 === series))
+  }
+  expect(collector.lists.length).toBeLessThan(count / 4)
+  expect(collector.counters.value('collector.tcp_input.records')).toBe(count)
+  expect(collector.ledger.received).toBe(count)
+})
 
 test('several connections at once, each block in pieces of any size', async () => {
   const collector = await start()

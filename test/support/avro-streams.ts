@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { encodeOcfBlock, encodeOcfHeader, type OcfCodec } from '../../src/codec/avro-ocf.js'
 import { decodeDatapoints, encodeDatapoints } from '../../src/codec/datapoints.js'
+import { longSize, writeLong } from '../../src/codec/varint.js'
 import type { Datapoint, MetricList, Tag } from '../../src/model/metric-list.js'
 
 /** Of every stream here. */
@@ -44,4 +45,11 @@ export function streamOf(blocks: PlainList[][], codec: OcfCodec = 'null'): Buffe
     encodeOcfHeader(sync, codec),
     ...blocks.map((lists) => encodeOcfBlock(lists.map(fromPlain), sync, codec)),
   ])
+}
+
+/** A number as Avro's int or long. */
+export function long(value: number): Buffer {
+  const bytes = Buffer.alloc(longSize(value))
+  writeLong(bytes, 0, value)
+  return bytes
 }
