@@ -101,7 +101,7 @@ function newHead(
 ): Head {
   const cursor = new AvroCursor(bytesOf(page), start, start + length)
   const topic = sharedTopic(readString(cursor))
-  const links = { joined: undefined, next: undefined, scratchAt: 0, scratchAge: 0 }
+  const links = { joined: undefined, next: undefined, keptAt: 0, keptAge: 0 }
   return { topic, tags: tags ?? readTags(cursor), page, start, length, tagsAt, ...links }
 }
 

@@ -2,7 +2,8 @@ import { DatapointsView } from '../model/datapoints-view.js'
 import type { Datapoints } from '../model/metric-list.js'
 import { ByteCopier } from './byte-copier.js'
 import type { InflateRoom } from './inflate.js'
-import { scratchWasm } from './scratch-wasm.js'
+import { type KeptBytes, KeptRoom } from './kept-bytes.js'
+import { type ScratchMachine, startScratchMachine } from './scratch-machine.js'
 
 /** Where things lie in the module's memory, in bytes: a table of pieces, where they go to, heads, data, and what is made of these. */
 const mostPieces = 16 * 1024
@@ -18,31 +19,11 @@ const placedAt = dataAt + dataBytes
 
 /** What the module compares at least. */
 const leastComparedBytes = 16
-/** Heads that find no room make room for themselves after so many: to bring one in costs ten times what a look at it does. */
-const missesUntilEmptied = 100_000
-
-/** What scratch.wat exports. */
-interface Machine {
-  readonly memory: { readonly buffer: ArrayBuffer }
-  /** @returns 0 where they differ */
-  same(a: number, b: number, length: number): number
-  place(pieces: number, piecesEnd: number, ends: number): void
-}
-
-/** Node has it, unless it was started without (`--jitless`); its types come only with those of browsers. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object) => { readonly exports: unknown }
-}
-
 /** Bytes that are compared with what lies in the scratch again and again. */
-export interface BroughtIn {
+export interface BroughtIn extends KeptBytes {
   readonly page: DataView
   readonly start: number
   readonly length: number
-  /** Where they lie in the scratch, as long as it has this age. */
-  scratchAt: number
-  scratchAge: number
 }
 
 /**
@@ -54,18 +35,16 @@ export class Scratch {
   readonly buffer: ArrayBuffer
   /** Where data are put; to be inflated into. */
   readonly room: InflateRoom
-  readonly #machine: Machine
+  readonly #machine: ScratchMachine
   readonly #bytes: Buffer
   readonly #data: Buffer
   readonly #copier: ByteCopier
   readonly #numbers: Int32Array
   readonly #ends: Int32Array
+  readonly #heads = new KeptRoom(headsAt, headsBytes)
   #pieces = 0
-  #headsEnd = headsAt
-  #age = 1
-  #misses = 0
 
-  constructor(machine: Machine) {
+  constructor(machine: ScratchMachine) {
     const { buffer } = machine.memory
     this.buffer = buffer
     this.#machine = machine
@@ -88,8 +67,8 @@ export class Scratch {
    * @param position there are so many bytes of data behind it
    */
   isAt(bytes: BroughtIn, position: number): boolean | undefined {
-    if (bytes.scratchAge !== this.#age && !this.#bringInHead(bytes)) return undefined
-    return this.#machine.same(bytes.scratchAt, position, bytes.length) !== 0
+    if (bytes.keptAge !== this.#heads.age && !this.#bringInHead(bytes)) return undefined
+    return this.#machine.same(bytes.keptAt, position, bytes.length) !== 0
   }
 
   /** Copies datapoints behind the data, where there is room for them. @returns their position */
@@ -141,17 +120,8 @@ export class Scratch {
 
   #bringInHead(head: BroughtIn): boolean {
     const { page, start, length } = head
-    if (length < leastComparedBytes) return false
-    if (this.#headsEnd + length > dataAt) {
-      if (++this.#misses < missesUntilEmptied) return false
-      this.#misses = 0
-      this.#age++
-      this.#headsEnd = headsAt
-    }
-    this.#bytes.set(new Uint8Array(page.buffer, page.byteOffset + start, length), this.#headsEnd)
-    head.scratchAt = this.#headsEnd
-    head.scratchAge = this.#age
-    this.#headsEnd += length
+    if (length < leastComparedBytes || !this.#heads.keep(head, length)) return false
+    this.#bytes.set(new Uint8Array(page.buffer, page.byteOffset + start, length), head.keptAt)
     return true
   }
 }
@@ -161,16 +131,10 @@ let isTried = false
 
 /** The scratch of this process; undefined where Node runs without WebAssembly. */
 export function sharedScratch(): Scratch | undefined {
-  if (!isTried) shared = createScratch()
+  if (!isTried) {
+    const machine = startScratchMachine()
+    shared = machine && new Scratch(machine)
+  }
   isTried = true
   return shared
-}
-
-function createScratch(): Scratch | undefined {
-  try {
-    const module = new WebAssembly.Module(Buffer.from(scratchWasm, 'base64'))
-    return new Scratch(new WebAssembly.Instance(module).exports as Machine)
-  } catch {
-    return undefined
-  }
 }

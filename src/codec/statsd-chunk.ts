@@ -1,53 +1,77 @@
-import { memoryOf } from '../model/datapoints-view.js'
+import { DatapointsView, memoryOf } from '../model/datapoints-view.js'
 import type { MetricList } from '../model/metric-list.js'
-import { EncodedTime, type OpenList, Scratch } from './statsd-open-list.js'
+import { DatapointLog } from './statsd-log.js'
+import { StatsdMemory } from './statsd-memory.js'
+import type { OpenList } from './statsd-open-list.js'
 import type { StatsdSender } from './statsd-sender.js'
 import { Slabs } from './statsd-slabs.js'
 
-/** A buffer that one list made larger than this is not kept for the next one. */
-const keptScratchBytes = 64 * 1024
 /** The datapoints of all sockets that leave together: what becomes one Avro block. */
 export class StatsdChunk {
   /** Datapoints in it. */
   count = 0
-  /** When the datapoints that are added were measured. */
-  readonly time = new EncodedTime()
+  /** What its datapoints are written in, and packets are read in. */
+  readonly memory: StatsdMemory
+  readonly log: DatapointLog
   readonly #limit: number
   readonly #onFull: () => void
   #senders: StatsdSender[] = []
-  readonly #spareScratches: Scratch[] = []
   readonly #slabs = new Slabs()
 
   /**
    * @param limit datapoints that make it full
    * @param onFull is to `take` them
    */
-  constructor({ limit, onFull }: { limit: number; onFull: () => void }) {
+  constructor({
+    limit,
+    onFull,
+    memory = new StatsdMemory(),
+  }: {
+    limit: number
+    onFull: () => void
+    memory?: StatsdMemory
+  }) {
     this.#limit = limit
     this.#onFull = onFull
+    this.memory = memory
+    this.log = new DatapointLog(memory)
   }
 
-  /** Adds one datapoint, whose name is `nameStart` to `nameEnd` of `source`; see OpenList. */
+  /** Datapoints that make it full. */
+  get room(): number {
+    return this.#limit - this.count
+  }
+
+  /** Adds one datapoint, whose name is `nameStart` to `nameEnd` of `source`; see DatapointLog. */
   add(sender: StatsdSender, list: OpenList, source: DataView, nameStart: number, nameEnd: number, value: number): void {
     if (list.count === 0) this.#open(sender, list)
-    list.write(source, nameStart, nameEnd, this.time, value)
-    this.count++
-    if (this.count >= this.#limit) this.#onFull()
+    this.log.write(list, source, nameStart, nameEnd, value)
+    this.#grow(1)
+  }
+
+  /** Adds datapoints that were written to the log already, not more than there is room for. */
+  append(sender: StatsdSender, list: OpenList, count: number, end: number): void {
+    if (list.count === 0) this.#open(sender, list)
+    this.log.append(list, count, end)
+    this.#grow(count)
   }
 
   /** What is in it, ordered by container id, the untagged list of a container before its tagged ones; then it is empty. */
   take(): MetricList[] {
-    const senders = this.#senders.length > 1 ? this.#senders.sort(byContainerId) : this.#senders
-    const lists: MetricList[] = []
-    for (const sender of senders) {
-      if (sender.untagged.count > 0) lists.push(this.#close(sender.untagged))
-      for (const openList of sender.openTagged) lists.push(this.#close(openList))
-      sender.openTagged.length = 0
-      sender.inChunk = false
-    }
-    this.#senders = []
+    const open = this.#takeOpen()
+    const cut = this.#slabs.cut(this.log.byteLength, open.length)
+    this.log.moveTo(cut, open)
     this.count = 0
-    return lists
+    const { buffer, byteOffset } = cut.bytes
+    let at = byteOffset + cut.offset
+    return open.map((list) => {
+      const { topic, tags, count, byteLength } = list
+      const datapoints = new DatapointsView(count, buffer, at, byteLength)
+      at += byteLength
+      list.count = 0
+      list.byteLength = 0
+      return { topic, tags, datapoints }
+    })
   }
 
   /** Takes back lists that nobody looks at any more: their memory is written to again. */
@@ -55,18 +79,29 @@ export class StatsdChunk {
     for (const { datapoints } of lists) this.#slabs.release(memoryOf(datapoints))
   }
 
-  #close(openList: OpenList): MetricList {
-    const { list, scratch } = openList.close(this.#slabs.cut(openList.byteLength))
-    if (scratch.bytes.length <= keptScratchBytes) this.#spareScratches.push(scratch)
-    return list
+  #grow(count: number): void {
+    this.count += count
+    if (this.count >= this.#limit) this.#onFull()
   }
 
   #open(sender: StatsdSender, list: OpenList): void {
-    list.open(this.#spareScratches.pop() ?? new Scratch())
     if (list !== sender.untagged) sender.openTagged.push(list)
     if (sender.inChunk) return
     sender.inChunk = true
     this.#senders.push(sender)
+  }
+
+  #takeOpen(): OpenList[] {
+    const senders = this.#senders.length > 1 ? this.#senders.sort(byContainerId) : this.#senders
+    const open: OpenList[] = []
+    for (const sender of senders) {
+      if (sender.untagged.count > 0) open.push(sender.untagged)
+      for (const list of sender.openTagged) open.push(list)
+      sender.openTagged.length = 0
+      sender.inChunk = false
+    }
+    this.#senders = []
+    return open
   }
 }
 

@@ -237,7 +237,8 @@ function isType(packet: Uint8Array, start: number, end: number): boolean {
   return end > start
 }
 
-function endOfSection({ view }: PacketWindow, start: number): number {
+/** Where the section ends that goes on at `start`. */
+export function endOfSection({ view }: PacketWindow, start: number): number {
   let at = start
   for (;;) {
     const word = view.getInt32(at, true)

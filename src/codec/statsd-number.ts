@@ -4,7 +4,7 @@ const point = 46
 const zero = 48
 
 /** Ten to the power of 0 to 22: the powers that a double holds exactly. */
-const exactPowersOfTen = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`))
+export const exactPowersOfTen = Float64Array.from({ length: 23 }, (_, power) => Number(`1e${power}`))
 /** From here on whole numbers are no longer all doubles. */
 const firstInexactInteger = 2 ** 53
 

@@ -1,14 +1,19 @@
 import { isUtf8 } from 'node:buffer'
 import type { StatsdChunk } from './statsd-chunk.js'
 import type { GaugeMemory } from './statsd-gauges.js'
-import { joinTagSections, MetricType, RowKind, StatsdLine, scanLine } from './statsd-line.js'
+import { endOfSection, joinTagSections, MetricType, RowKind, StatsdLine, scanLine } from './statsd-line.js'
+import { layout } from './statsd-memory.js'
 import { parseNumber } from './statsd-number.js'
+import { PlainLines, Stopped } from './statsd-plain-lines.js'
 import type { StatsdSender, TagSection } from './statsd-sender.js'
-import { PacketWindow } from './statsd-window.js'
+import { PacketWindow, windowRoom } from './statsd-window.js'
 
 const plus = 43
 const minus = 45
 const colon = 58
+
+/** In a call. */
+const mostLines = 2 ** 30
 
 /** How rows become datapoints, where the field has more than one habit. */
 export interface StatsdRules {
@@ -79,29 +84,101 @@ export class StatsdPacketReader {
   readonly #counts: StatsdCounts
   readonly #rules: StatsdRules
   readonly #line = new StatsdLine()
-  readonly #window = new PacketWindow()
+  readonly #window: PacketWindow
+  readonly #plain: PlainLines
 
   constructor(chunk: StatsdChunk, counts: StatsdCounts, rules: StatsdRules) {
+    const { memory } = chunk
     this.#chunk = chunk
     this.#counts = counts
     this.#rules = rules
+    this.#window = new PacketWindow(memory.bytes.subarray(layout.packet.at, layout.packet.at + layout.packet.bytes))
+    this.#plain = new PlainLines(memory, rules)
   }
 
   /** @param timeMs when the packet was received: the time of all its datapoints that bring none of their own */
   read(packet: Buffer, timeMs: number, context: PacketContext): void {
-    const line = this.#line
+    const { onRow, sender } = context
     const window = this.#window
-    const { sender, onRow } = context
-    this.#chunk.time.set(timeMs)
+    this.#chunk.log.time.set(timeMs)
     window.load(packet)
+    const hasPlain = this.#mayHavePlainLines(context)
     for (let at = 0; at < packet.length; ) {
-      at = scanLine(window, at, line, sender)
-      if (line.kind === RowKind.empty) continue
-      this.#counts.rows++
-      if (line.kind === RowKind.metric) this.#takeMetric(timeMs, context)
-      else this.#takeOther()
-      if (onRow !== undefined) onRow(packet, line.start, line.end)
+      if (hasPlain) at = this.#takePlainLines(at, sender)
+      if (at < packet.length) at = this.#takeLine(at, timeMs, context, onRow && packet)
     }
+  }
+
+  /** Who is told every row, or remembers gauges, has to look at each. */
+  #mayHavePlainLines({ onRow, gauges }: PacketContext): boolean {
+    return this.#plain.isThere && onRow === undefined && gauges === undefined && this.#window.isInRoom
+  }
+
+  /**
+   * Takes lines as long as they are plain ones with tag sections that are known, a run with the same section at a time.
+   *
+   * @returns where the first line begins that is not
+   */
+  #takePlainLines(start: number, sender: StatsdSender): number {
+    const plain = this.#plain
+    const log = this.#chunk.log
+    let at = start
+    let section: TagSection | undefined = sender.current
+    let expectedAt = -1
+    while (section !== undefined && at < this.#window.length && plain.canRead(section)) {
+      log.makeRoomUpTo(plain.lastOut)
+      at = plain.read(at, this.#window.length, section, log.end, Math.min(this.#chunk.room, mostLines))
+      const { count, why, tagsAt } = plain
+      if (count > 0) this.#takeRun(section, sender)
+      if (why === Stopped.otherTags) {
+        const isTried = expectedAt === at
+        expectedAt = at
+        section = tagsAt < 0 ? sender.noTags : this.#sectionAt(tagsAt, section, sender, isTried)
+      } else if (why === Stopped.notPlain || count === 0) return at
+    }
+    return at
+  }
+
+  /**
+   * What to try for a line whose section begins at `tagsAt`, and is not `tried`.
+   *
+   * @param isExpectedTried whether what is expected was already tried for this line
+   * @returns undefined where the section is not known
+   */
+  #sectionAt(
+    tagsAt: number,
+    tried: TagSection,
+    sender: StatsdSender,
+    isExpectedTried: boolean,
+  ): TagSection | undefined {
+    const expected = sender.expectAt(this.#window.bytes, tagsAt)
+    if (!isExpectedTried && expected !== tried) return expected
+    const known = sender.knownSection(this.#window.view, tagsAt, endOfSection(this.#window, tagsAt) - tagsAt)
+    return known === tried ? undefined : known
+  }
+
+  #takeRun(section: TagSection, sender: StatsdSender): void {
+    const { count, end } = this.#plain
+    const counts = this.#counts
+    counts.rows += count
+    counts.received += count
+    if (section.reservedTags > 0) counts.reservedTags += section.reservedTags * count
+    if (!section.validUtf8) counts.invalidUtf8 += count
+    if (section !== sender.noTags) sender.take(section)
+    sender.current = section
+    this.#chunk.append(sender, section.list, count, end)
+  }
+
+  /** @returns where the next line begins */
+  #takeLine(at: number, timeMs: number, context: PacketContext, packet: Buffer | undefined): number {
+    const line = this.#line
+    const next = scanLine(this.#window, at, line, context.sender)
+    if (line.kind === RowKind.empty) return next
+    this.#counts.rows++
+    if (line.kind === RowKind.metric) this.#takeMetric(timeMs, context)
+    else this.#takeOther()
+    if (packet !== undefined) context.onRow?.(packet, line.start, line.end)
+    return next
   }
 
   #takeOther(): void {
@@ -120,12 +197,13 @@ export class StatsdPacketReader {
       this.#counts.tooLarge += line.valueCount
       return
     }
-    if (line.timeMs >= 0) this.#chunk.time.set(line.timeMs)
+    if (line.timeMs >= 0) this.#chunk.log.time.set(line.timeMs)
     const section = this.#findSection(joinedTags, context.sender)
+    context.sender.current = section ?? context.sender.noTags
     if (!line.nameIsAscii && !isUtf8(window.bytes.subarray(line.start, line.nameEnd))) {
       this.#takeInvalidName(section, context)
     } else this.#addValues(window.view, line.start, line.nameEnd, section, context)
-    if (line.timeMs >= 0) this.#chunk.time.set(timeMs)
+    if (line.timeMs >= 0) this.#chunk.log.time.set(timeMs)
   }
 
   #countOddities(): void {
@@ -148,7 +226,7 @@ export class StatsdPacketReader {
   /** An Avro string must be UTF-8: what is none becomes U+FFFD. */
   #takeInvalidName(section: TagSection | undefined, context: PacketContext): void {
     const bytes = Buffer.from(this.#window.bytes.toString('utf8', this.#line.start, this.#line.nameEnd))
-    const name = new PacketWindow(bytes.length)
+    const name = new PacketWindow(windowRoom(bytes.length))
     name.load(bytes)
     this.#counts.invalidUtf8++
     this.#addValues(name.view, 0, name.length, section, context)

@@ -4,6 +4,7 @@ import { viewOf } from './avro-cursor.js'
 import { hashBytes, sameBytes } from './byte-compare.js'
 import type { TagExpectation } from './statsd-line.js'
 import { OpenList } from './statsd-open-list.js'
+import type { PlainSection } from './statsd-plain-lines.js'
 import { identityTags, parseTagSection } from './statsd-tags.js'
 
 /** The topic of those whom nobody knows, or who share a socket (R18 of the first implementation). */
@@ -35,11 +36,9 @@ export class SectionMemory {
 }
 
 /** A tag section that was seen before: its bytes, and the list that its datapoints go to. */
-export interface TagSection {
-  readonly bytes: Buffer
+export interface TagSection extends PlainSection {
   /** The same bytes. */
   readonly view: DataView
-  readonly length: number
   readonly list: OpenList
   readonly reservedTags: number
   readonly validUtf8: boolean
@@ -66,12 +65,15 @@ export class StatsdSender implements TagExpectation {
   readonly openTagged: OpenList[] = []
   /** Whether the chunk in the making has anything of this sender. */
   inChunk = false
+  /** Stands for a row without a tag section. */
+  readonly noTags: TagSection
+  /** What the last row had. */
+  current: TagSection
 
   readonly #known: boolean
   readonly #idTags: readonly Tag[]
   readonly #memory: SectionMemory
   readonly #sections = new Map<number, TagSection>()
-  readonly #noTags: TagSection
   #last: TagSection
   #expected: TagSection
 
@@ -82,9 +84,10 @@ export class StatsdSender implements TagExpectation {
     this.#idTags = identity === undefined ? [] : identityTags(identity)
     this.#memory = memory
     this.untagged = new OpenList(this.topic, this.#idTags)
-    this.#noTags = this.#readSection(Buffer.alloc(0))
-    this.#last = this.#noTags
-    this.#expected = this.#noTags
+    this.noTags = this.#readSection(Buffer.alloc(0))
+    this.current = this.noTags
+    this.#last = this.noTags
+    this.#expected = this.noTags
   }
 
   expectAt(bytes: Uint8Array, start: number): TagSection {
@@ -104,17 +107,31 @@ export class StatsdSender implements TagExpectation {
     const view = viewOf(bytes)
     const hash = hashBytes(view, 0, bytes.length)
     const found = this.#sections.get(hash)
-    const section = found !== undefined && hasBytes(found, view) ? found : this.#remember(hash, Buffer.from(bytes))
-    if (section !== this.#last) follow(this.#last, section)
-    this.#last = section
+    const known = found !== undefined && hasBytes(found, view, 0, bytes.length)
+    const section = known ? found : this.#remember(hash, Buffer.from(bytes))
+    this.take(section)
     return section
+  }
+
+  /** The section with these bytes where it is known. */
+  knownSection(view: DataView, start: number, length: number): TagSection | undefined {
+    const found = this.#sections.get(hashBytes(view, start, length))
+    return found !== undefined && hasBytes(found, view, start, length) ? found : undefined
+  }
+
+  /** Tells that rows with this section came. */
+  take(section: TagSection): void {
+    const last = this.#last
+    if (section !== last && section !== last.follower) follow(last, section)
+    this.#last = section
   }
 
   forgetSections(): void {
     this.#sections.clear()
-    this.#noTags.follower = this.#noTags
-    this.#noTags.followerDiffersAt = -1
-    this.#last = this.#noTags
+    this.current = this.noTags
+    this.noTags.follower = this.noTags
+    this.noTags.followerDiffersAt = -1
+    this.#last = this.noTags
   }
 
   /** Two sections with the same hash take turns in the map: rare, and then it costs only time. */
@@ -129,7 +146,7 @@ export class StatsdSender implements TagExpectation {
     const { tags, reservedTags, validUtf8 } = parseTagSection(bytes, this.#known)
     const list = tags.length === 0 ? this.untagged : new OpenList(this.topic, [...this.#idTags, ...tags])
     const { length } = bytes
-    const none = { followerDiffersAt: -1, followerByte: -1 }
+    const none = { followerDiffersAt: -1, followerByte: -1, keptAt: 0, keptAge: 0 }
     const section = { bytes, view: viewOf(bytes), length, list, reservedTags, validUtf8, ...none } as TagSection
     section.follower = section
     return section
@@ -144,6 +161,6 @@ function follow(last: TagSection, section: TagSection): void {
   last.followerByte = section.bytes[at] ?? -1
 }
 
-function hasBytes(section: TagSection, view: DataView): boolean {
-  return section.length === view.byteLength && sameBytes(section.view, 0, view, 0, section.length)
+function hasBytes(section: TagSection, view: DataView, start: number, length: number): boolean {
+  return section.length === length && sameBytes(section.view, 0, view, start, length)
 }

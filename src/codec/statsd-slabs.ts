@@ -29,11 +29,12 @@ export class Slabs {
   #current: Slab = { bytes: Buffer.alloc(0), cuts: 0 }
   #used = 0
 
-  cut(length: number): Cut {
+  /** @param pieces in how many pieces it will come back */
+  cut(length: number, pieces: number): Cut {
     if (this.#used + length > this.#current.bytes.length) this.#startSlab(length)
     const offset = this.#used
     this.#used += length
-    this.#current.cuts++
+    this.#current.cuts += pieces
     return { bytes: this.#current.bytes, offset }
   }
 

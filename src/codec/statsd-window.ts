@@ -1,6 +1,4 @@
 const newline = 10
-/** UDP's largest payload is a little smaller. */
-const usualBytes = 64 * 1024
 /** A word that begins at the newline behind the packet ends here. */
 const slackBytes = 4
 
@@ -15,22 +13,38 @@ export class PacketWindow {
   view: DataView
   /** Of the packet, in bytes. */
   length = 0
+  readonly #room: Buffer
 
-  /** @param capacityBytes the largest packet for which it need not grow */
-  constructor(capacityBytes = usualBytes) {
-    this.bytes = Buffer.allocUnsafeSlow(capacityBytes + slackBytes)
-    this.view = new DataView(this.bytes.buffer)
+  /** @param room packets that are too large for it are copied to memory of their own */
+  constructor(room: Buffer) {
+    this.#room = room
+    this.bytes = room
+    this.view = viewOf(room)
+  }
+
+  /** Whether the packet is in the room that was given. */
+  get isInRoom(): boolean {
+    return this.bytes === this.#room
   }
 
   load(packet: Uint8Array): void {
-    if (packet.length + slackBytes > this.bytes.length) this.#grow(packet.length + slackBytes)
+    if (packet.length + slackBytes > this.bytes.length) this.#grow(packet.length)
     this.bytes.set(packet)
     this.length = packet.length
     this.bytes[packet.length] = newline
   }
 
-  #grow(bytes: number): void {
-    this.bytes = Buffer.allocUnsafeSlow(bytes)
-    this.view = new DataView(this.bytes.buffer)
+  #grow(packetBytes: number): void {
+    this.bytes = windowRoom(packetBytes)
+    this.view = viewOf(this.bytes)
   }
+}
+
+/** Memory for a window of packets up to that size. */
+export function windowRoom(packetBytes: number): Buffer {
+  return Buffer.allocUnsafeSlow(packetBytes + slackBytes)
+}
+
+function viewOf(room: Buffer): DataView {
+  return new DataView(room.buffer, room.byteOffset, room.length)
 }

@@ -3,8 +3,8 @@ import { type BroughtIn, type Scratch, sharedScratch } from '../../src/codec/scr
 import { scratchWasm } from '../../src/codec/scratch-wasm.js'
 import { DatapointsView } from '../../src/model/datapoints-view.js'
 
-const { compileScratch } = (await import(new URL('../support/make-wasm.js', import.meta.url).href)) as {
-  compileScratch(): Promise<string>
+const { compileWat } = (await import(new URL('../support/make-wasm.js', import.meta.url).href)) as {
+  compileWat(name: string): Promise<string>
 }
 
 const seed = 20_261_201
@@ -16,7 +16,7 @@ beforeEach(() => scratch.clear())
 function headOf(bytes: Uint8Array, before = 0): BroughtIn {
   const page = new Uint8Array(before + bytes.length)
   page.set(bytes, before)
-  return { page: new DataView(page.buffer), start: before, length: bytes.length, scratchAt: 0, scratchAge: 0 }
+  return { page: new DataView(page.buffer), start: before, length: bytes.length, keptAt: 0, keptAge: 0 }
 }
 
 function bringIn(bytes: Uint8Array): number {
@@ -24,7 +24,7 @@ function bringIn(bytes: Uint8Array): number {
 }
 
 test('the module is what its source says (else: npm run wasm)', async () => {
-  expect(await compileScratch()).toBe(scratchWasm)
+  expect(await compileWat('scratch')).toBe(scratchWasm)
 })
 
 test(`tells a head from what differs in any byte, at any position (seed ${seed})`, () => {

@@ -88,6 +88,48 @@ test('a list grows as far as its datapoints need, with names of every length', (
   expect(points.map(({ name }) => name.length)).toEqual(Array.from({ length: 50 }, () => lengths).flat())
 })
 
+test.each([
+  ['plain lines', ':1|c'],
+  ['other lines', ':1:1|c'],
+])('%s: a chunk may be larger than what it is written in at first', (_what, rest) => {
+  const { chunk, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
+  const [c1, c2] = [sender(identity), sender({ ...identity, containerId: 'c2' })]
+  const names: string[] = []
+  for (let step = 0; step < 3000; step++) {
+    names.push(`${step}.${'n'.repeat(500)}`)
+    read(step % 3 === 0 ? c2 : c1, `${names[step]}${rest}|#k:${step % 2}\nshort:1|c`)
+  }
+  const lists = chunk.take()
+  const namesOf = lists.map(({ datapoints }) => [...new Set(readDatapoints(datapoints).map(({ name }) => name))])
+  const expected = (mod3: (rest: number) => boolean, mod2: number) =>
+    names.filter((_, step) => mod3(step % 3) && step % 2 === mod2)
+  const ofC1 = (each: number) => each !== 0
+  const ofC2 = (each: number) => each === 0
+  expect(namesOf[0]).toEqual(['short'])
+  // In the order in which they were first used.
+  expect(namesOf.slice(1, 3)).toEqual([expected(ofC1, 1), expected(ofC1, 0)])
+  expect(namesOf[3]).toEqual(['short'])
+  expect(namesOf.slice(4)).toEqual([expected(ofC2, 0), expected(ofC2, 1)])
+  expect(lists.map(({ datapoints }) => datapoints.count)).toEqual(
+    [2000, 1000, 1000, 1000, 500, 500].map((count, at) => (at % 3 === 0 || rest === ':1|c' ? count : 2 * count)),
+  )
+})
+
+test('more lists in turn than it has room to note', () => {
+  const { chunk, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
+  const senders = Array.from({ length: 40 }, (_, i) => sender({ ...identity, containerId: String(i + 10) }))
+  for (let step = 0; step < 20_000; step++) read(senders[step % 40]!, `n${step}:1|c`)
+  const lists = chunk.take()
+  expect(lists).toHaveLength(40)
+  for (const [owner, { datapoints }] of lists.entries()) {
+    expect(readDatapoints(datapoints).map(({ name }) => name)).toEqual(
+      Array.from({ length: 500 }, (_, turn) => `n${turn * 40 + owner}`),
+    )
+  }
+  read(senders[0]!, 'after:1|c')
+  expect(summary(chunk.take())).toEqual([expect.stringMatching(/^after 1 /)])
+})
+
 test.each([0, 63, 64, 1_700_000_000_123, 8_640_000_000_000_000])('the time %d is kept', (timeMs) => {
   const { chunk, read, sender } = createChunk()
   read(sender(), 'a:1|c', timeMs)

@@ -73,6 +73,19 @@ test(`any bytes: no exception, every datapoint accounted for, every list readabl
   )
 })
 
+test(`rows that are read sixteen bytes at a time become what they do one by one (seed ${seed})`, () => {
+  fc.assert(
+    fc.property(packets, options, (bytes, { owner, ...others }) => {
+      const settings = owner ? { ...others, owner } : others
+      const { lists, counts } = readPackets(bytes, { ...settings, rowByRow: false })
+      const oneByOne = readPackets(bytes, settings)
+      expect(lists).toEqual(oneByOne.lists)
+      expect(counts).toEqual(oneByOne.counts)
+    }),
+    { seed, numRuns: 8_000 },
+  )
+})
+
 test(`how rows are packed into packets changes nothing (seed ${seed})`, () => {
   fc.assert(
     fc.property(packets, (bytes) => {

@@ -3,7 +3,7 @@ import { seededRandom } from '../../src/platform/random.js'
 
 /** Cuts a piece and fills it, so that somebody who writes over it is found out. */
 function filled(slabs: Slabs, length: number, mark: number): Uint8Array {
-  const { bytes, offset } = slabs.cut(length)
+  const { bytes, offset } = slabs.cut(length, 1)
   const piece = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length)
   return piece.fill(mark)
 }

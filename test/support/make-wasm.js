@@ -1,22 +1,28 @@
-// Compiles src/codec/scratch.wat. As a program (`npm run wasm`) it writes src/codec/scratch-wasm.ts, which is kept with the source: so nobody
-// who builds or runs the program needs a compiler for it.
+// Compiles the WebAssembly sources of src/codec. As a program (`npm run wasm`) it writes each as a TypeScript module beside its source,
+// which is kept with it: so nobody who builds or runs the program needs a compiler for them.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import loadWabt from 'wabt'
 
-const sourcePath = fileURLToPath(new URL('../../src/codec/scratch.wat', import.meta.url))
-const modulePath = fileURLToPath(new URL('../../src/codec/scratch-wasm.ts', import.meta.url))
+const codec = new URL('../../src/codec/', import.meta.url)
+/** What each is called in its TypeScript module. */
+export const wasmModules = { scratch: 'scratchWasm', 'statsd-lines': 'statsdLinesWasm' }
 
-/** The module that scratch.wat describes, in Base64. */
-export async function compileScratch() {
+/** The module that `name`.wat describes, in Base64. */
+export async function compileWat(name) {
   const wabt = await loadWabt()
-  const parsed = wabt.parseWat('scratch.wat', readFileSync(sourcePath, 'utf8'), { simd: true, bulk_memory: true })
+  const source = readFileSync(new URL(`${name}.wat`, codec), 'utf8')
+  const parsed = wabt.parseWat(`${name}.wat`, source, { simd: true, bulk_memory: true, mutable_globals: true })
   parsed.validate()
   return Buffer.from(parsed.toBinary({}).buffer).toString('base64')
 }
 
+async function writeModule(name, constant) {
+  const lines = (await compileWat(name)).match(/.{1,110}/g).map((line) => `  '${line}'`)
+  const text = `/** ${name}.wat, compiled: \`npm run wasm\` writes it. */\nexport const ${constant}: string =\n${lines.join(' +\n')}\n`
+  writeFileSync(new URL(`${name}-wasm.ts`, codec), text)
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const lines = (await compileScratch()).match(/.{1,110}/g).map((line) => `  '${line}'`)
-  const text = `/** scratch.wat, compiled: \`npm run wasm\` writes it. */\nexport const scratchWasm: string =\n${lines.join(' +\n')}\n`
-  writeFileSync(modulePath, text)
+  for (const [name, constant] of Object.entries(wasmModules)) await writeModule(name, constant)
 }

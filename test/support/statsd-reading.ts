@@ -1,6 +1,7 @@
 import avsc from 'avsc'
 import { StatsdChunk } from '../../src/codec/statsd-chunk.js'
 import { createGaugeMemory } from '../../src/codec/statsd-gauges.js'
+import { StatsdMemory } from '../../src/codec/statsd-memory.js'
 import {
   defaultStatsdRules,
   StatsdCounts,
@@ -38,13 +39,20 @@ export function readDatapoints({ count, bytes }: Datapoints): Datapoint[] {
 
 export const identity: ContainerIdentity = { frameworkId: 'fw', executorId: 'ex', containerId: 'c1' }
 
+/** To make one takes longer than to read what a test reads; nothing in it outlives a chunk. */
+const memory = new StatsdMemory()
+
 export interface Reading {
   lists: MetricList[]
   counts: StatsdCounts
   rows: string[]
 }
 
-/** Reads packets as one chunk, without a socket. */
+/**
+ * Reads packets as one chunk, without a socket.
+ *
+ * @param rowByRow asks for each row, as the StatsD output does; else plain lines are read by WebAssembly, and `rows` is empty
+ */
 export function readPackets(
   packets: readonly (string | Buffer)[],
   {
@@ -52,16 +60,25 @@ export function readPackets(
     timeMs = 1000,
     owner,
     gaugeDeltas = false,
-  }: { rules?: Partial<StatsdRules>; timeMs?: number; owner?: ContainerIdentity; gaugeDeltas?: boolean } = {},
+    rowByRow = true,
+  }: {
+    rules?: Partial<StatsdRules>
+    timeMs?: number
+    owner?: ContainerIdentity
+    gaugeDeltas?: boolean
+    rowByRow?: boolean
+  } = {},
 ): Reading {
   const counts = new StatsdCounts()
   const rows: string[] = []
-  const chunk = new StatsdChunk({ limit: Number.POSITIVE_INFINITY, onFull() {} })
+  const chunk = new StatsdChunk({ limit: Number.POSITIVE_INFINITY, onFull() {}, memory })
   const reader = new StatsdPacketReader(chunk, counts, { ...defaultStatsdRules, ...rules })
   const context = {
     sender: new StatsdSender(owner, new SectionMemory()),
     gauges: gaugeDeltas ? createGaugeMemory() : undefined,
-    onRow: (packet: Buffer, start: number, end: number) => rows.push(packet.toString('utf8', start, end)),
+    onRow: rowByRow
+      ? (packet: Buffer, start: number, end: number) => rows.push(packet.toString('utf8', start, end))
+      : undefined,
   }
   for (const packet of packets) reader.read(Buffer.from(packet), timeMs, context)
   return { lists: chunk.take(), counts, rows }
