@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { byteLengthOf, DatapointsView } from '../model/datapoints-view.js'
+import { ListPack } from '../model/list-pack.js'
 import type { Datapoints, MetricList, Tag } from '../model/metric-list.js'
 import { type OcfCodec, ocfHeaderLength, syncMarkerBytes, writeOcfHeader } from './avro-header.js'
 import { ByteCopier } from './byte-copier.js'
@@ -37,39 +38,52 @@ export function encodeOcfBlock(
   lists: readonly MetricList[],
   syncMarker: Uint8Array,
   codec: OcfCodec = 'null',
-  { withHeader = false, headroom = 0, heads = lists.map(encodeHead), take = Buffer.allocUnsafe }: BlockLayout = {},
+  { withHeader = false, headroom = 0, heads, take = Buffer.allocUnsafe }: BlockLayout = {},
 ): Buffer {
+  let count = 0
   let size = 0
-  for (let at = 0; at < lists.length; at++) size += heads[at]!.length + datapointsSize(lists[at]!)
+  for (let at = 0; at < lists.length; at++) {
+    const list = lists[at]!
+    count += list instanceof ListPack ? list.datapoints.lists : 1
+    size += listSize(list, heads?.[at])
+  }
   const packed = codec === 'deflate' ? deflateLists(lists, heads, size) : undefined
   const bodySize = packed?.length ?? size
   const start = headroom + (withHeader ? ocfHeaderLength(codec) : 0)
-  const block = take(start + longSize(lists.length) + longSize(bodySize) + bodySize + syncMarker.length)
+  const block = take(start + longSize(count) + longSize(bodySize) + bodySize + syncMarker.length)
   if (withHeader) writeOcfHeader(block, headroom, syncMarker, codec)
-  const body = writeLong(block, writeLong(block, start, lists.length), bodySize)
+  const body = writeLong(block, writeLong(block, start, count), bodySize)
   const end = packed === undefined ? writeLists(block, body, lists, heads) : copy(packed, block, body)
   block.set(syncMarker, end)
   return block
 }
 
-function deflateLists(lists: readonly MetricList[], heads: readonly Uint8Array[], size: number): Buffer {
+type Heads = readonly Uint8Array[] | undefined
+
+function deflateLists(lists: readonly MetricList[], heads: Heads, size: number): Buffer {
   const plain = Buffer.allocUnsafe(size)
   writeLists(plain, 0, lists, heads)
   return deflateRawSync(plain)
 }
 
-function writeLists(
-  block: Uint8Array,
-  pos: number,
-  lists: readonly MetricList[],
-  heads: readonly Uint8Array[],
-): number {
+function writeLists(block: Uint8Array, pos: number, lists: readonly MetricList[], heads: Heads): number {
   const copier = new ByteCopier(block)
   for (let at = 0; at < lists.length; at++) {
-    pos = copy(heads[at]!, block, pos)
-    pos = writeDatapoints(lists[at]!.datapoints, block, pos, copier)
+    const list = lists[at]!
+    if (list instanceof ListPack) pos = copyView(list.datapoints, copier, pos)
+    else pos = writeDatapoints(list.datapoints, block, copy(heads?.[at] ?? encodeHead(list), block, pos), copier)
   }
   return pos
+}
+
+function listSize(list: MetricList, head: Uint8Array | undefined): number {
+  if (list instanceof ListPack) return list.datapoints.byteLength
+  return (head ?? encodeHead(list)).length + datapointsSize(list)
+}
+
+function copyView({ around, byteOffset, byteLength }: DatapointsView, copier: ByteCopier, pos: number): number {
+  copier.copy(around, byteOffset, byteLength, pos)
+  return pos + byteLength
 }
 
 function datapointsSize({ datapoints }: MetricList): number {
@@ -83,7 +97,7 @@ export function writeDatapoints(datapoints: Datapoints, block: Uint8Array, pos: 
   if (datapoints.count > 0) {
     const length = byteLengthOf(datapoints)
     pos = writeLong(block, writeLong(block, pos, -datapoints.count), length)
-    if (datapoints instanceof DatapointsView) copier.copy(datapoints.around, datapoints.byteOffset, length, pos)
+    if (datapoints instanceof DatapointsView) copyView(datapoints, copier, pos)
     else block.set(datapoints.bytes, pos)
     pos += length
   }
@@ -97,7 +111,7 @@ function copy(from: Uint8Array, to: Uint8Array, pos: number): number {
 }
 
 /** A list's topic and tags, as they stand in front of its datapoints; remembered for the array of tags. */
-export function encodeHead({ topic, tags }: MetricList): Uint8Array {
+export function encodeHead({ topic, tags }: Pick<MetricList, 'topic' | 'tags'>): Uint8Array {
   const known = encodedHeads.get(tags)
   if (known !== undefined && known.topic === topic) return known.bytes
   const tagBytes = encodeStrings(tags.flatMap(({ key, value }) => [key, value]))

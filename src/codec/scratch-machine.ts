@@ -2,7 +2,7 @@ import { scratchWasm } from './scratch-wasm.js'
 
 /** What scratch.wat exports. */
 export interface ScratchMachine {
-  /** 2 MiB. */
+  /** 4 MiB. */
   readonly memory: { readonly buffer: ArrayBuffer }
   /** @returns 0 where they differ */
   same(a: number, b: number, length: number): number

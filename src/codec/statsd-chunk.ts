@@ -1,4 +1,4 @@
-import { DatapointsView, memoryOf } from '../model/datapoints-view.js'
+import { memoryOf } from '../model/datapoints-view.js'
 import type { MetricList } from '../model/metric-list.js'
 import { DatapointLog } from './statsd-log.js'
 import { StatsdMemory } from './statsd-memory.js'
@@ -56,22 +56,14 @@ export class StatsdChunk {
     this.#grow(count)
   }
 
-  /** What is in it, ordered by container id, the untagged list of a container before its tagged ones; then it is empty. */
+  /**
+   * What is in it, ordered by container id, the untagged list of a container before its tagged ones, where possible as one pack;
+   * then it is empty.
+   */
   take(): MetricList[] {
-    const open = this.#takeOpen()
-    const cut = this.#slabs.cut(this.log.byteLength, open.length)
-    this.log.moveTo(cut, open)
+    if (this.count === 0) return []
     this.count = 0
-    const { buffer, byteOffset } = cut.bytes
-    let at = byteOffset + cut.offset
-    return open.map((list) => {
-      const { topic, tags, count, byteLength } = list
-      const datapoints = new DatapointsView(count, buffer, at, byteLength)
-      at += byteLength
-      list.count = 0
-      list.byteLength = 0
-      return { topic, tags, datapoints }
-    })
+    return this.log.take(this.#takeOpen(), this.#slabs)
   }
 
   /** Takes back lists that nobody looks at any more: their memory is written to again. */

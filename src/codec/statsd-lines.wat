@@ -6,7 +6,7 @@
 ;; the tag section is the one that is asked for. Every other line is left to JavaScript (statsd-line.ts).
 (module
   ;; Laid out by statsd-memory.ts, which gives the addresses.
-  (import "scratch" "memory" (memory 32 32))
+  (import "scratch" "memory" (memory 64 64))
 
   ;; The time of all datapoints, as an Avro long; sixteen bytes from here may be read.
   (global $time (import "layout" "time") i32)
@@ -264,4 +264,36 @@
     (local.set $out (i32.add (local.get $nameEnd) (global.get $timeLength)))
     (f64.store align=1 (local.get $out) (local.get $value))
     (i32.add (local.get $out) (i32.const 8)))
+
+  ;; Writes what a list has around its datapoints: its topic and tags, which lie encoded at `head`, how many datapoints there are and
+  ;; their size (Avro's negative count), and behind them the array's end. The result is where the datapoints go to.
+  ;; Up to fifteen bytes more than the head has are written, so lists are framed in their order, and before their datapoints are placed.
+  (func (export "frame")
+    (param $to i32) (param $head i32) (param $headLength i32) (param $count i32) (param $byteLength i32)
+    (result i32)
+    (local $headEnd i32)
+    (local.set $headEnd (i32.add (local.get $to) (local.get $headLength)))
+    (loop $next
+      (v128.store align=1 (local.get $to) (v128.load align=1 (local.get $head)))
+      (local.set $head (i32.add (local.get $head) (i32.const 16)))
+      (local.set $to (i32.add (local.get $to) (i32.const 16)))
+      (br_if $next (i32.lt_u (local.get $to) (local.get $headEnd))))
+    ;; Zigzag of -count, and of the size.
+    (local.set $to
+      (call $long (local.get $headEnd) (i32.sub (i32.shl (local.get $count) (i32.const 1)) (i32.const 1))))
+    (local.set $to (call $long (local.get $to) (i32.shl (local.get $byteLength) (i32.const 1))))
+    (i32.store8 (i32.add (local.get $to) (local.get $byteLength)) (i32.const 0))
+    (local.get $to))
+
+  ;; Seven bits a byte, the lowest first. The result is where it ends.
+  (func $long (param $to i32) (param $zigzag i32) (result i32)
+    (loop $next
+      (if (i32.gt_u (local.get $zigzag) (i32.const 127))
+        (then
+          (i32.store8 (local.get $to) (i32.or (local.get $zigzag) (i32.const 128)))
+          (local.set $zigzag (i32.shr_u (local.get $zigzag) (i32.const 7)))
+          (local.set $to (i32.add (local.get $to) (i32.const 1)))
+          (br $next))))
+    (i32.store8 (local.get $to) (local.get $zigzag))
+    (i32.add (local.get $to) (i32.const 1)))
 )

@@ -9,7 +9,8 @@ const slackBytes = 64
 const mostPieces = 16 * 1024
 export const pieceNumbers = 3
 const numberBytes = 4
-const memoryBytes = 2 * 1024 * 1024
+/** As in scratch.wat. */
+const memoryBytes = 4 * 1024 * 1024
 
 /** Where things lie, in bytes. */
 const toldAt = 0
@@ -23,6 +24,9 @@ const sectionsBytes = 512 * 1024
 const logAt = sectionsAt + sectionsBytes
 const logBytes = 512 * 1024
 const placedAt = logAt + logBytes + slackBytes
+const placedBytes = 1024 * 1024
+const headsAt = placedAt + placedBytes + slackBytes
+const headsBytes = memoryBytes - headsAt - slackBytes
 
 export const layout = {
   mostPieces,
@@ -30,7 +34,8 @@ export const layout = {
   packet: { at: packetAt, bytes: packetBytes + slackBytes },
   sections: { at: sectionsAt, bytes: sectionsBytes },
   log: { at: logAt, bytes: logBytes },
-  placedAt,
+  placed: { at: placedAt, bytes: placedBytes },
+  heads: { at: headsAt, bytes: headsBytes },
 } as const
 
 /** What statsd-lines.wat exports. */
@@ -47,6 +52,8 @@ interface LineMachine {
     lastOut: number,
     most: number,
   ): number
+  /** @returns where the datapoints go to */
+  frame(to: number, head: number, headLength: number, count: number, byteLength: number): number
 }
 
 /**

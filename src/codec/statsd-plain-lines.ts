@@ -27,9 +27,10 @@ export class PlainLines {
   readonly lastOut: number
   readonly #memory: StatsdMemory
   readonly #tagLimitBytes: number
-  readonly #room = new KeptRoom(layout.sections.at, layout.sections.bytes)
+  readonly #room: KeptRoom
   /** The same sections come from all containers that run the same program: they are kept once. */
   readonly #kept = new Map<string, KeptBytes>()
+  #keptOfAge = 0
 
   constructor(
     memory: StatsdMemory,
@@ -38,8 +39,10 @@ export class PlainLines {
       nameLimitBytes,
       tagLimitBytes,
     }: { rateScaling: 'counters' | 'all'; nameLimitBytes: number; tagLimitBytes: number },
+    room = new KeptRoom(layout.sections.at, layout.sections.bytes),
   ) {
     this.#memory = memory
+    this.#room = room
     this.isThere = memory.lines !== undefined
     this.#tagLimitBytes = tagLimitBytes
     const nameLimit = Math.min(nameLimitBytes, longestName)
@@ -92,18 +95,25 @@ export class PlainLines {
     const { bytes, length } = section
     // Behind a section of that end the line's end would be taken for a part of it.
     if (length > this.#tagLimitBytes || bytes[length - 1] === carriageReturn) return false
+    if (section.keptAge === -this.#room.age && !this.#room.miss()) return false
+    const kept = this.#keptBytesOf(bytes)
+    // Not asked again at this age: to look it up costs more than to read the line.
+    section.keptAge = kept?.keptAge ?? -this.#room.age
+    section.keptAt = kept?.keptAt ?? 0
+    return kept !== undefined
+  }
+
+  /** Where these bytes are kept; undefined where there is no room for them. */
+  #keptBytesOf(bytes: Buffer): KeptBytes | undefined {
     const text = bytes.toString('latin1')
-    let kept = this.#kept.get(text)
-    if (kept === undefined || kept.keptAge !== this.#room.age) {
-      const { age } = this.#room
-      kept = { keptAt: 0, keptAge: 0 }
-      if (!this.#room.keep(kept, length)) return false
-      if (this.#room.age !== age) this.#kept.clear()
-      this.#memory.bytes.set(bytes, kept.keptAt)
-      this.#kept.set(text, kept)
-    }
-    section.keptAt = kept.keptAt
-    section.keptAge = kept.keptAge
-    return true
+    const known = this.#kept.get(text)
+    if (known?.keptAge === this.#room.age) return known
+    const kept = { keptAt: 0, keptAge: 0 }
+    if (!this.#room.keep(kept, bytes.length)) return undefined
+    if (kept.keptAge !== this.#keptOfAge) this.#kept.clear()
+    this.#keptOfAge = kept.keptAge
+    this.#memory.bytes.set(bytes, kept.keptAt)
+    this.#kept.set(text, kept)
+    return kept
   }
 }

@@ -38,7 +38,7 @@ export class Slabs {
     return { bytes: this.#current.bytes, offset }
   }
 
-  /** @param memory where something lies that was cut; nobody looks at that any more */
+  /** @param memory where a piece lies that was cut; nobody looks at that any more */
   release(memory: ArrayBufferLike): void {
     const slab = this.#byMemory.get(memory)
     if (slab === undefined) return

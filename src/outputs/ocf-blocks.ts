@@ -1,4 +1,5 @@
 import { encodeOcfBlock } from '../codec/avro-ocf.js'
+import { unpackLists } from '../codec/list-packs.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import { StatsError } from '../platform/errors.js'
 import type { Drop } from './sink.js'
@@ -47,12 +48,13 @@ export function encodeBlocks(
   if (lists.length === 0) return { blocks: [], drops: [] }
   const block = encodeOcfBlock(lists, syncMarker, 'null', take && { take })
   if (block.length <= limitBytes) return { blocks: [block], drops: [] }
-  if (lists.length === 1) {
+  const each = unpackLists(lists)
+  if (each.length === 1) {
     const cause = new StatsError('DS_BLOCK_TOO_LARGE', `A list takes ${block.length} bytes, more than ${limitBytes}`)
     return { blocks: [], drops: [{ datapoints: countDatapoints(lists), reason: 'too_large', cause }] }
   }
-  const middle = lists.length >> 1
-  const first = encodeBlocks(lists.slice(0, middle), syncMarker, limitBytes, take)
-  const second = encodeBlocks(lists.slice(middle), syncMarker, limitBytes, take)
+  const middle = each.length >> 1
+  const first = encodeBlocks(each.slice(0, middle), syncMarker, limitBytes, take)
+  const second = encodeBlocks(each.slice(middle), syncMarker, limitBytes, take)
   return { blocks: [...first.blocks, ...second.blocks], drops: [...first.drops, ...second.drops] }
 }

@@ -1,4 +1,5 @@
 import { byteLengthOf } from '../model/datapoints-view.js'
+import { ListPack } from '../model/list-pack.js'
 import { countDatapoints, type MetricList } from '../model/metric-list.js'
 import type { Cancel, Clock } from '../platform/clock.js'
 
@@ -136,6 +137,7 @@ const LIST_BYTES = 64
 
 /** About what a list takes on the wire and in memory, in bytes. */
 export function sizeOf(list: MetricList): number {
+  if (list instanceof ListPack) return LIST_BYTES + list.datapoints.byteLength
   return LIST_BYTES + list.tags.length * TAG_BYTES + byteLengthOf(list.datapoints)
 }
 

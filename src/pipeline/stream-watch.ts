@@ -1,4 +1,5 @@
 import { forEachDatapoint } from '../codec/datapoints.js'
+import { unpackLists } from '../codec/list-packs.js'
 import type { LiveRow } from '../model/live.js'
 import { countDatapoints, type MetricList, type Tag, tagValue } from '../model/metric-list.js'
 import type { Clock } from '../platform/clock.js'
@@ -43,7 +44,7 @@ export function createStreamWatch(options: {
 
   return {
     stage(lists) {
-      if (watching) see(lists)
+      if (watching) see(unpackLists(lists))
       return lists
     },
     start() {

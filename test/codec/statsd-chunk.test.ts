@@ -1,3 +1,4 @@
+import { unpackLists } from '../../src/codec/list-packs.js'
 import { StatsdChunk } from '../../src/codec/statsd-chunk.js'
 import { defaultStatsdRules, StatsdCounts, StatsdPacketReader } from '../../src/codec/statsd-packet.js'
 import { SectionMemory, StatsdSender } from '../../src/codec/statsd-sender.js'
@@ -11,6 +12,7 @@ function createChunk({ limit = 100, memory = new SectionMemory() } = {}) {
   const reader = new StatsdPacketReader(chunk, new StatsdCounts(), defaultStatsdRules)
   return {
     chunk,
+    take: () => unpackLists(chunk.take()),
     taken,
     sender: (owner?: ContainerIdentity) => new StatsdSender(owner, memory),
     read: (sender: StatsdSender, packet: string, timeMs = 1000) =>
@@ -19,9 +21,9 @@ function createChunk({ limit = 100, memory = new SectionMemory() } = {}) {
 }
 
 test('datapoints with the same tag section share a list, untagged ones another, which comes first', () => {
-  const { chunk, read, sender } = createChunk()
+  const { chunk, take, read, sender } = createChunk()
   read(sender(identity), 'a:1|c|#k:v\nb:2|c\nc:3|c|#k:w\nd:4|c|#k:v\ne:5|c\nf:6|c|#k:w')
-  const lists = chunk.take()
+  const lists = take()
   expect(
     lists.map(({ datapoints }) =>
       readDatapoints(datapoints)
@@ -57,11 +59,11 @@ test('a chunk is full at its limit exactly, also within a packet and within a ro
 })
 
 test('the tags of a section are the same array in every chunk', () => {
-  const { chunk, read, sender } = createChunk()
+  const { take, read, sender } = createChunk()
   const c1 = sender(identity)
   const tagsOfChunks = [1, 2, 3].map(() => {
     read(c1, 'a:1|c|#k:v\nb:1|c|#k:w\nc:1|c')
-    return chunk.take().map(({ tags }) => tags)
+    return take().map(({ tags }) => tags)
   })
   for (const position of [0, 1, 2]) {
     expect(tagsOfChunks[1]![position]).toBe(tagsOfChunks[0]![position])
@@ -80,11 +82,11 @@ test('the bytes of a chunk stay as they are while the next one is written', () =
 })
 
 test('a list grows as far as its datapoints need, with names of every length', () => {
-  const { chunk, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
+  const { take, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
   const lengths = [0, 1, 63, 64, 127, 128, 1023, 1024]
   const c1 = sender()
   for (let round = 0; round < 50; round++) read(c1, lengths.map((length) => `${'n'.repeat(length)}:1|c`).join('\n'))
-  const points = readDatapoints(chunk.take()[0]!.datapoints)
+  const points = readDatapoints(take()[0]!.datapoints)
   expect(points.map(({ name }) => name.length)).toEqual(Array.from({ length: 50 }, () => lengths).flat())
 })
 
@@ -92,14 +94,14 @@ test.each([
   ['plain lines', ':1|c'],
   ['other lines', ':1:1|c'],
 ])('%s: a chunk may be larger than what it is written in at first', (_what, rest) => {
-  const { chunk, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
+  const { take, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
   const [c1, c2] = [sender(identity), sender({ ...identity, containerId: 'c2' })]
   const names: string[] = []
   for (let step = 0; step < 3000; step++) {
     names.push(`${step}.${'n'.repeat(500)}`)
     read(step % 3 === 0 ? c2 : c1, `${names[step]}${rest}|#k:${step % 2}\nshort:1|c`)
   }
-  const lists = chunk.take()
+  const lists = take()
   const namesOf = lists.map(({ datapoints }) => [...new Set(readDatapoints(datapoints).map(({ name }) => name))])
   const expected = (mod3: (rest: number) => boolean, mod2: number) =>
     names.filter((_, step) => mod3(step % 3) && step % 2 === mod2)
@@ -116,10 +118,10 @@ test.each([
 })
 
 test('more lists in turn than it has room to note', () => {
-  const { chunk, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
+  const { chunk, take, read, sender } = createChunk({ limit: Number.POSITIVE_INFINITY })
   const senders = Array.from({ length: 40 }, (_, i) => sender({ ...identity, containerId: String(i + 10) }))
   for (let step = 0; step < 20_000; step++) read(senders[step % 40]!, `n${step}:1|c`)
-  const lists = chunk.take()
+  const lists = take()
   expect(lists).toHaveLength(40)
   for (const [owner, { datapoints }] of lists.entries()) {
     expect(readDatapoints(datapoints).map(({ name }) => name)).toEqual(
@@ -131,13 +133,13 @@ test('more lists in turn than it has room to note', () => {
 })
 
 test.each([0, 63, 64, 1_700_000_000_123, 8_640_000_000_000_000])('the time %d is kept', (timeMs) => {
-  const { chunk, read, sender } = createChunk()
+  const { take, read, sender } = createChunk()
   read(sender(), 'a:1|c', timeMs)
-  expect(readDatapoints(chunk.take()[0]!.datapoints)[0]!.timeMs).toBe(timeMs)
+  expect(readDatapoints(take()[0]!.datapoints)[0]!.timeMs).toBe(timeMs)
 })
 
 test('sections that follow each other in any order are told apart', () => {
-  const { chunk, read, sender } = createChunk()
+  const { chunk, take, read, sender } = createChunk()
   const c1 = sender()
   const keys = ['k', 'kk', 'k:v', 'k:v2', 'k:v,l', 'k:', '']
   let randomState = 1
@@ -147,7 +149,7 @@ test('sections that follow each other in any order are told apart', () => {
     read(c1, `${key.replaceAll(':', '=')}:1|c|#${key}`)
     if (chunk.count === 0) continue
   }
-  for (const list of chunk.take()) {
+  for (const list of take()) {
     const tagText = list.tags.map(({ key, value }) => (value === '' ? key : `${key}=${value}`)).join(',')
     for (const { name } of readDatapoints(list.datapoints)) expect(name.replace(/=$/, '')).toBe(tagText)
   }

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { KeptRoom } from '../../src/codec/kept-bytes.js'
 import { StatsdChunk } from '../../src/codec/statsd-chunk.js'
 import { statsdLinesWasm } from '../../src/codec/statsd-lines-wasm.js'
 import { layout, StatsdMemory } from '../../src/codec/statsd-memory.js'
@@ -166,6 +167,26 @@ test(`numbers are the doubles that Number() makes of them (seed ${seed})`, () =>
     }),
     { seed, numRuns: 2000 },
   )
+})
+
+test('sections find room until it is full; where that is so for long, it is emptied for others', () => {
+  const lines = new PlainLines(memory, defaultStatsdRules, new KeptRoom(layout.sections.at, 100, 5))
+  const [first, second, third, same] = ['a', 'b', 'c', 'a'].map((letter) => sectionOf(letter.repeat(40)))
+  expect([first, second, third, same].map((section) => lines.canRead(section!))).toEqual([true, true, false, true])
+  expect(same!.keptAt).toBe(first!.keptAt)
+  let tries = 1
+  for (; !lines.canRead(third!); tries++) expect(lines.canRead(second!)).toBe(true)
+  expect(tries).toBe(4)
+  const text = `x:1|c|#${'c'.repeat(40)}`
+  const window = new PacketWindow(memory.bytes.subarray(packet.at, packet.at + packet.bytes))
+  window.load(Buffer.from(text))
+  const countWith = (section: PlainSection) => {
+    lines.read(0, text.length, section, log.at, 10)
+    return lines.count
+  }
+  expect(lines.canRead(second!)).toBe(true)
+  expect([countWith(third!), countWith(second!)]).toEqual([1, 0])
+  expect(lines.canRead(first!)).toBe(false)
 })
 
 describe('in a reader', () => {

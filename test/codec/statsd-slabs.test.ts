@@ -34,6 +34,20 @@ test('a piece larger than a slab gets memory of its own, and coming back it chan
   expect(new Set(small)).toEqual(new Set([2]))
 })
 
+test('a cut that comes back in pieces is free when all of them are back', () => {
+  const slabs = new Slabs()
+  const fill = (pieces: number) => {
+    const { bytes, offset } = slabs.cut(60_000, pieces)
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, 60_000).fill(pieces)
+  }
+  const first = fill(3)
+  for (let back = 0; back < 2; back++) slabs.release(first.buffer)
+  for (let step = 0; step < 100; step++) slabs.release(fill(1).buffer)
+  expect(new Set(first)).toEqual(new Set([3]))
+  slabs.release(first.buffer)
+  expect(Array.from({ length: 100 }, () => fill(2).buffer)).toContain(first.buffer)
+})
+
 test('memory of others is none of its business', () => {
   const slabs = new Slabs()
   const piece = filled(slabs, 10, 1)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { unpackLists } from '../../src/codec/list-packs.js'
 import { defaultStatsdRules, type StatsdRules } from '../../src/codec/statsd-packet.js'
 import type { Owner } from '../../src/containers/endpoint.js'
 import { type EndpointOptions, StatsdEndpoint } from '../../src/inputs/statsd-endpoint.js'
@@ -36,7 +37,7 @@ function createEndpoints(
     telemetry,
   })
   intake.start(async (chunk) => {
-    lists.push(...chunk)
+    lists.push(...unpackLists(chunk))
     ledger.forwarded += countDatapoints(chunk)
     // A plain comparison: `expect` would take most of the time of the tests with many packets.
     if (imbalance(ledger.snapshot()) !== 0) imbalances.push(ledger.snapshot())

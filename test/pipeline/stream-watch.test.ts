@@ -1,8 +1,13 @@
 import { encodeDatapoints } from '../../src/codec/datapoints.js'
+import { StatsdChunk } from '../../src/codec/statsd-chunk.js'
+import { defaultStatsdRules, StatsdCounts, StatsdPacketReader } from '../../src/codec/statsd-packet.js'
+import { SectionMemory, StatsdSender } from '../../src/codec/statsd-sender.js'
+import { ListPack } from '../../src/model/list-pack.js'
 import type { MetricList, Tag } from '../../src/model/metric-list.js'
 import { createStreamWatch } from '../../src/pipeline/stream-watch.js'
 import { seededRandom } from '../../src/platform/random.js'
 import { createFakeClock } from '../support/fake-clock.js'
+import { identity } from '../support/statsd-reading.js'
 
 const c1: readonly Tag[] = [
   { key: 'framework_id', value: 'fw1' },
@@ -54,6 +59,25 @@ test('containers by their tags, names by what is in the lists, both a second', (
   ])
   const bytesOfNames = names.slice(0, 2).reduce((sum, { byteRate }) => sum + byteRate, 0)
   expect(bytesOfNames).toBe(sent.datapoints.bytes.length)
+})
+
+test('lists that travel as a pack are seen as well', () => {
+  const { watch, rows } = setUp()
+  watch.start()
+  const chunk = new StatsdChunk({ limit: Number.POSITIVE_INFINITY, onFull() {} })
+  const reader = new StatsdPacketReader(chunk, new StatsdCounts(), defaultStatsdRules)
+  const sender = new StatsdSender(identity, new SectionMemory())
+  reader.read(Buffer.from('a:1|c\na:2|c\nb:1|c|#k:v'), 1000, { sender, gauges: undefined, onRow: undefined })
+  const lists = chunk.take()
+  expect(lists[0]).toBeInstanceOf(ListPack)
+  expect(watch.stage(lists)).toBe(lists)
+  watch.tick(1)
+  const { containers, names } = rows()
+  expect(containers.map(({ id, rate }) => [id, rate])).toEqual([['c1', 3]])
+  expect(names.map(({ id, rate }) => [id, rate])).toEqual([
+    ['a', 2],
+    ['b', 1],
+  ])
 })
 
 test('names of the collector and the agent are those of the tags', () => {

@@ -1,4 +1,5 @@
 import avsc from 'avsc'
+import { unpackLists } from '../../src/codec/list-packs.js'
 import { StatsdChunk } from '../../src/codec/statsd-chunk.js'
 import { createGaugeMemory } from '../../src/codec/statsd-gauges.js'
 import { StatsdMemory } from '../../src/codec/statsd-memory.js'
@@ -81,12 +82,12 @@ export function readPackets(
       : undefined,
   }
   for (const packet of packets) reader.read(Buffer.from(packet), timeMs, context)
-  return { lists: chunk.take(), counts, rows }
+  return { lists: [...unpackLists(chunk.take())], counts, rows }
 }
 
 /** One string a datapoint, as short as a table needs it: `name value` and its tags. */
 export function summary(lists: readonly MetricList[]): string[] {
-  return lists.flatMap(({ tags, datapoints }) =>
+  return unpackLists(lists).flatMap(({ tags, datapoints }) =>
     readDatapoints(datapoints).map(({ name, value }) =>
       [name, Object.is(value, -0) ? '-0' : String(value), ...tags.map((tag) => `${tag.key}=${tag.value}`)].join(' '),
     ),

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram'
+import { unpackLists } from '../../src/codec/list-packs.js'
 import type { Owner } from '../../src/containers/endpoint.js'
 import { createStatsdUdp, type StatsdUdpOptions } from '../../src/inputs/statsd-udp.js'
 import { imbalance } from '../../src/model/ledger.js'
@@ -29,7 +30,7 @@ export function startStatsdUdp({ log = silentLog, ...options }: Partial<StatsdUd
     telemetry: { ledger, counters, log },
   })
   const running = source.run(async (lists) => {
-    chunks.push([...lists])
+    chunks.push([...unpackLists(lists)])
     ledger.forwarded += countDatapoints(lists)
     if (imbalance(ledger.snapshot()) !== 0) faults.push(ledger.snapshot())
     for (const { enough, resolve } of waiting) if (enough()) resolve()
