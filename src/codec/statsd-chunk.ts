@@ -37,7 +37,7 @@ export class StatsdChunk {
     this.log = new DatapointLog(memory)
   }
 
-  /** Datapoints that make it full. */
+  /** Datapoints until it is full. */
   get room(): number {
     return this.#limit - this.count
   }

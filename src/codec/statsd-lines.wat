@@ -1,4 +1,4 @@
-;; Reads plain StatsD lines, sixteen bytes at a time, and writes their datapoints: what JavaScript takes 0.3 us for takes 0.05.
+;; Reads plain StatsD lines, sixteen bytes at a time, and writes their datapoints: what JavaScript takes 0.23 us for takes 0.06.
 ;; `npm run wasm` makes statsd-lines-wasm.ts of it.
 ;;
 ;; A plain line is `name:number|type`, `name:number|type|@rate`, each with `|#tags` behind it or not, and `\n` at its end:
@@ -19,6 +19,14 @@
   (global $scaleAll (mut i32) (i32.const 0))
   (global $nameLimit (mut i32) (i32.const 0))
   (global $timeLength (mut i32) (i32.const 0))
+
+  ;; Why reading stopped: nothing, another tag section (or none, or one where none is asked for), a line that is not plain.
+  (global $done i32 (i32.const 0))
+  (global $otherTags i32 (i32.const 1))
+  (global $notPlain i32 (i32.const 2))
+  (global $why (mut i32) (i32.const 0))
+  ;; Where the section of the last line begins that was looked at, 0 where it has none.
+  (global $tags (mut i32) (i32.const 0))
   ;; What $number has read.
   (global $value (mut f64) (f64.const 0))
 
@@ -31,8 +39,7 @@
 
   ;; Reads lines from `at` on, until there is one that is not plain, or `most` were read, or `out` is behind `lastOut`.
   ;; Only lines with the tag section of `sectionLength` bytes at `section` count as plain; length 0: only those without tags.
-  ;; The result is where the first line begins that was not read. `told` says why: 0 nothing, 1 another tag section or
-  ;; none where one is asked for (and where it begins, 0 for none), 2 the line is not plain.
+  ;; The result is where the first line begins that was not read.
   (func (export "read")
     (param $at i32) (param $end i32) (param $section i32) (param $sectionLength i32)
     (param $out i32) (param $lastOut i32) (param $most i32)
@@ -42,14 +49,13 @@
     (local $pos i32)
     (local $type i32)
     (local $value f64)
-    (local $why i32)
-    (local $tags i32)
+    (global.set $why (global.get $done))
     (block $stop
       (loop $next
         (br_if $stop (i32.ge_u (local.get $at) (local.get $end)))
         (br_if $stop (i32.ge_u (local.get $lines) (local.get $most)))
         (br_if $stop (i32.gt_u (local.get $out) (local.get $lastOut)))
-        (local.set $why (i32.const 2))
+        (global.set $why (global.get $notPlain))
         (local.set $nameEnd (call $endOfName (local.get $at)))
         (br_if $stop (i32.eqz (local.get $nameEnd)))
         (local.set $pos (call $number (i32.add (local.get $nameEnd) (i32.const 1))))
@@ -65,23 +71,8 @@
             (br_if $stop (i32.eqz (local.get $pos)))
             (if (i32.or (global.get $scaleAll) (call $isCounter (local.get $type)))
               (then (local.set $value (f64.div (local.get $value) (global.get $value)))))))
-        (local.set $tags (i32.const 0))
-        (if (i32.eq (i32.load16_u align=1 (local.get $pos)) (i32.const 0x237c)) ;; `|#`
-          (then
-            (local.set $tags (i32.add (local.get $pos) (i32.const 2)))
-            (local.set $pos (i32.add (local.get $tags) (local.get $sectionLength)))
-            (if (i32.or
-                  (i32.eqz (local.get $sectionLength))
-                  (i32.eqz (call $same (local.get $tags) (local.get $section) (local.get $sectionLength))))
-              (then (local.set $why (i32.const 1)) (br $stop)))
-            (br_if $stop (i32.eq (i32.load8_u (local.get $pos)) (i32.const 124))) ;; `|`
-            ;; Another section, which begins with the bytes of this one.
-            (if (i32.ne (i32.load8_u (local.get $pos)) (i32.const 10))
-              (then (local.set $why (i32.const 1)) (br $stop))))
-          (else
-            (br_if $stop (i32.ne (i32.load8_u (local.get $pos)) (i32.const 10)))
-            (if (local.get $sectionLength)
-              (then (local.set $why (i32.const 1)) (br $stop)))))
+        (local.set $pos (call $endOfTags (local.get $pos) (local.get $section) (local.get $sectionLength)))
+        (br_if $stop (i32.eqz (local.get $pos)))
         (local.set $out
           (call $write
             (local.get $at)
@@ -90,13 +81,39 @@
             (local.get $out)))
         (local.set $lines (i32.add (local.get $lines) (i32.const 1)))
         (local.set $at (i32.add (local.get $pos) (i32.const 1)))
-        (local.set $why (i32.const 0))
+        (global.set $why (global.get $done))
         (br $next)))
     (i32.store (global.get $told) (local.get $lines))
     (i32.store offset=4 (global.get $told) (local.get $out))
-    (i32.store offset=8 (global.get $told) (local.get $why))
-    (i32.store offset=12 (global.get $told) (local.get $tags))
+    (i32.store offset=8 (global.get $told) (global.get $why))
+    (i32.store offset=12 (global.get $told) (global.get $tags))
     (local.get $at))
+
+  ;; Where the newline is behind the tag section that begins at `at`, or at once; 0 where the section is not the one that is asked for,
+  ;; or more of the line follows.
+  (func $endOfTags (param $at i32) (param $section i32) (param $sectionLength i32) (result i32)
+    (local $byte i32)
+    (global.set $tags (i32.const 0))
+    (if (i32.ne (i32.load16_u align=1 (local.get $at)) (i32.const 0x237c)) ;; `|#`
+      (then
+        (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 10))
+          (then (return (i32.const 0))))
+        (if (i32.eqz (local.get $sectionLength))
+          (then (return (local.get $at))))
+        (global.set $why (global.get $otherTags))
+        (return (i32.const 0))))
+    (global.set $tags (i32.add (local.get $at) (i32.const 2)))
+    (local.set $at (i32.add (global.get $tags) (local.get $sectionLength)))
+    (local.set $byte (i32.load8_u (local.get $at)))
+    (if (i32.and
+          (i32.ne (local.get $sectionLength) (i32.const 0))
+          (call $same (global.get $tags) (local.get $section) (local.get $sectionLength)))
+      (then
+        (if (i32.eq (local.get $byte) (i32.const 10)) (then (return (local.get $at))))
+        ;; More of the line follows; else another section begins with the bytes of this one.
+        (if (i32.eq (local.get $byte) (i32.const 124)) (then (return (i32.const 0))))))
+    (global.set $why (global.get $otherTags))
+    (i32.const 0))
 
   ;; Where the colon behind the name at `at` is; 0 where no plain name is.
   (func $endOfName (param $at i32) (result i32)

@@ -9,6 +9,8 @@ const slackBytes = 64
 const mostPieces = 16 * 1024
 export const pieceNumbers = 3
 const numberBytes = 4
+/** A plain number has no more digits than this. */
+const mostDecimals = 15
 /** As in scratch.wat. */
 const memoryBytes = 4 * 1024 * 1024
 
@@ -105,9 +107,6 @@ export class StatsdMemory {
     }
   }
 }
-
-/** A plain number has no more digits than this. */
-const mostDecimals = 15
 
 function startLines({ memory }: ScratchMachine): LineMachine | undefined {
   const addresses = { time: timeAt, powersOfTen: powersAt, told: toldAt }
