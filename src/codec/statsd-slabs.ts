@@ -3,8 +3,11 @@
  * garbage collection.
  */
 const slabBytes = 64 * 1024
-/** 4 MiB of slabs wait to be used again: about what a flood has under way. */
-const spareSlabs = 64
+/**
+ * 10 MiB of slabs wait to be used again: what --output-collector-buffer-kbytes lets wait by default, and a write under way. With 4 MiB, what a
+ * flood had under way beyond that became garbage: 65 MiB of memory after some minutes of floods, 46 with ten.
+ */
+const spareSlabs = 160
 
 /** Where something may be written. */
 export interface Cut {

@@ -4,7 +4,7 @@ import { core, costOf, startProduct, startWorker } from '../support/processes.js
 import { checkLedger, ledgerOf, startCollector } from '../support/stack.js'
 
 const connections = 20
-const load = 170_000
+const load = 150_000
 /** More than a million datapoints: then V8 has settled, nearly. */
 const warmUpRounds = 6
 const target = 3

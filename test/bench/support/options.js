@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-const parts = ['proxy', 'collector', 'consume', 'bus', 'end-to-end', 'growth', 'start']
+const parts = ['proxy', 'collector', 'consume', 'bus', 'start', 'end-to-end', 'growth']
 const builtProgram = fileURLToPath(new URL('../../../dist/cli.js', import.meta.url))
 
 export const usage = `node test/bench/run.js [options], after npm run build
