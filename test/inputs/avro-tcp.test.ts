@@ -387,10 +387,15 @@ test('1,000 idle connections cost little', async () => {
   await collector.emitted(1000)
   // Both ends of the connections are in this process.
   expect((await usedBytes()) - before).toBeLessThan(30 * 1024 * 1024)
-  const cpu = process.cpuUsage()
-  await systemClock.sleep(300)
-  const { user, system } = process.cpuUsage(cpu)
-  expect(user + system).toBeLessThan(200_000)
+  // The least of some windows of 100 ms (0.3 ms): V8 still tidies up behind the collection, and compiles.
+  const windows: number[] = []
+  for (let window = 0; window < 5; window++) {
+    const cpu = process.cpuUsage()
+    await systemClock.sleep(100)
+    const { user, system } = process.cpuUsage(cpu)
+    windows.push(user + system)
+  }
+  expect(Math.min(...windows)).toBeLessThan(20_000)
 })
 
 test('when it is stopped, what was complete has been emitted, and everything is closed', async () => {
