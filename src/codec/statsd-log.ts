@@ -2,12 +2,13 @@ import { DatapointsView } from '../model/datapoints-view.js'
 import { ListPack } from '../model/list-pack.js'
 import type { MetricList } from '../model/metric-list.js'
 import { encodeHead } from './avro-block.js'
+import { longestLong } from './avro-cursor.js'
 import { KeptRoom } from './kept-bytes.js'
 import { layout, pieceNumbers, type StatsdMemory } from './statsd-memory.js'
 import type { OpenList } from './statsd-open-list.js'
 import type { Cut, Slabs } from './statsd-slabs.js'
-import { EncodedTime, longestLong } from './statsd-time.js'
-import { longSize } from './varint.js'
+import { EncodedTime } from './statsd-time.js'
+import { longSize, writeLong } from './varint.js'
 
 const doubleBytes = 8
 /** Names and times are copied four bytes at a time, which is four times as quick; the last time up to three too many. */
@@ -66,7 +67,7 @@ export class DatapointLog {
     this.makeRoomUpTo(logEnd - (longestLong + nameLength + longestLong + doubleBytes + slackBytes))
     const { time } = this
     const { bytes, view } = this.#memory
-    const nameAt = writeLength(bytes, this.#end, nameLength)
+    const nameAt = writeLong(bytes, this.#end, nameLength)
     copyWords(source, nameStart, view, nameAt, nameLength)
     const timeAt = nameAt + nameLength
     copyWords(time.view, 0, view, timeAt, time.length)
@@ -229,14 +230,6 @@ function listsIn({ bytes, offset }: Cut, open: readonly OpenList[]): MetricList[
     at += byteLength
     return { topic, tags, datapoints }
   })
-}
-
-/** The varint in front of an Avro string, zigzagged. */
-function writeLength(bytes: Uint8Array, at: number, length: number): number {
-  let rest = length * 2
-  for (; rest >= 128; rest >>>= 7) bytes[at++] = (rest & 127) | 128
-  bytes[at++] = rest
-  return at
 }
 
 /** Copies `length` bytes, and up to three more. */

@@ -68,7 +68,7 @@ export class TagSection implements PlainSection {
     return this.length === length && sameBytes(this.view, 0, view, start, length)
   }
 
-  isFollowedBy(section: TagSection): void {
+  rememberFollower(section: TagSection): void {
     let at = 0
     while (at < section.length && this.bytes[at] === section.bytes[at]) at++
     this.follower = section
@@ -155,7 +155,7 @@ export class StatsdSender implements TagExpectation {
   /** Tells that rows with this section came. */
   take(section: TagSection): void {
     const last = this.#last
-    if (section !== last && section !== last.follower) last.isFollowedBy(section)
+    if (section !== last && section !== last.follower) last.rememberFollower(section)
     this.#last = section
   }
 

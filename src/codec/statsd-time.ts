@@ -1,7 +1,6 @@
-/** Avro's longest long. */
-export const longestLong = 10
+import { writeLong } from './varint.js'
 
-/** A time in Avro's encoding (a zigzag varint of milliseconds), made once for all datapoints of a packet. */
+/** A time in Avro's encoding (a long of milliseconds), made once for all datapoints of a packet. */
 export class EncodedTime {
   /** Holds it from its begin on. */
   readonly bytes: Uint8Array
@@ -23,11 +22,7 @@ export class EncodedTime {
   set(timeMs: number): void {
     if (timeMs === this.#timeMs) return
     this.#timeMs = timeMs
-    let length = 0
-    // Zigzag doubles what is not negative; beyond 32 bits only arithmetic is exact, not shifts.
-    let rest = timeMs * 2
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.bytes[length++] = (rest % 128) | 128
-    this.bytes[length++] = rest
+    const length = writeLong(this.bytes, 0, timeMs)
     if (length === this.length) return
     this.length = length
     this.#onLength(length)

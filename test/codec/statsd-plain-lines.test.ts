@@ -190,6 +190,29 @@ test('sections find room until it is full; where that is so for long, it is empt
 })
 
 describe('in a reader', () => {
+  test('plain lines with known tag sections are all read by the module, a run in a call', () => {
+    const counting = new StatsdMemory()
+    const { lines } = counting
+    const runs: number[] = []
+    const read: NonNullable<typeof lines>['read'] = (...given) => {
+      const next = lines!.read(...given)
+      runs.push(counting.told[0]!)
+      return next
+    }
+    Object.defineProperty(counting, 'lines', { value: { ...lines, read } })
+    const chunk = new StatsdChunk({ limit: 1000, memory: counting, onFull() {} })
+    const reader = new StatsdPacketReader(chunk, new StatsdCounts(), defaultStatsdRules)
+    const context = { sender: new StatsdSender(identity, new SectionMemory()), gauges: undefined, onRow: undefined }
+    const packet = Buffer.from(
+      ['#k:a', '#k:b', ''].flatMap((tags) => Array(10).fill(`name:1|c${tags && `|${tags}`}`)).join('\n'),
+    )
+    reader.read(packet, 1000, context)
+    runs.length = 0
+    reader.read(packet, 1000, context)
+    expect(runs.filter((count) => count > 0)).toEqual([10, 10, 10])
+    expect(runs.length).toBeLessThanOrEqual(5)
+  })
+
   const usual = 'shop.orders:3|c|#k:v\nshop.orders:4.5|ms|#k:v'
 
   test.each([
